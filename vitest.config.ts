@@ -1,0 +1,35 @@
+import { defineConfig } from "vitest/config";
+
+// unit: pure code and loopback sockets. redis: a real Redis. e2e: whole clusters of real processes.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["{libs,services,test,load}/**/*.test.ts"],
+          exclude: ["**/node_modules/**", "**/*.redis.test.ts", "**/*.e2e.test.ts", "**/*.compose.test.ts"],
+        },
+      },
+      {
+        test: {
+          name: "redis",
+          include: ["{libs,services,test}/**/*.redis.test.ts"],
+          globalSetup: ["test/support/redis-setup.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/**/*.e2e.test.ts"],
+          globalSetup: ["test/support/redis-setup.ts"],
+          fileParallelism: false,
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+        },
+      },
+    ],
+  },
+});
