@@ -1,0 +1,131 @@
+// The configuration as a user writes it: one TypeBox schema is the validator, the TypeScript type and the
+// published JSON Schema. Defaults live here, beside the field they belong to; `resolve.ts` applies them.
+import Type, { type Static } from "typebox";
+
+/** Names end up in Redis keys, metric labels and URLs, so they keep to one small alphabet. */
+export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
+
+/** Named bounds of a configuration: past these, loading it is refused rather than slow. */
+export const LIMITS = {
+  listeners: 64,
+  routes: 10_000,
+  pools: 1_000,
+  backendsPerPool: 10_000,
+  weight: 1_000,
+  timeoutMs: 3_600_000,
+} as const;
+
+const closed = { additionalProperties: false } as const;
+const Name = (description: string) => Type.String({ pattern: NAME_PATTERN, description });
+const Ms = (description: string, value: number, minimum = 1) =>
+  Type.Optional(Type.Integer({ minimum, maximum: LIMITS.timeoutMs, default: value, description }));
+
+export const POLICIES = ["least-connections", "round-robin"] as const;
+
+export const ListenerSchema = Type.Object(
+  {
+    name: Name("Unique among listeners"),
+    protocol: Type.Enum(["http"], { description: "http: HTTP/1.1" }),
+    port: Type.Integer({ minimum: 0, maximum: 65_535, description: "0 lets the system choose" }),
+    address: Type.Optional(Type.String({ default: "0.0.0.0", description: "Local address to bind" })),
+  },
+  closed,
+);
+
+export const RouteSchema = Type.Object(
+  {
+    name: Name("Unique among routes"),
+    match: Type.Object(
+      {
+        host: Type.Optional(Type.String({ description: "shop.example.com, or *.example.com" })),
+        path: Type.Optional(Type.String({ description: "/exact, or /prefix/*", default: "/*" })),
+      },
+      closed,
+    ),
+    proxy: Type.Enum(["static", "dynamic"], {
+      description: "static: bound to one backend. dynamic: scheduled over the pool",
+    }),
+    pool: Name("The pool this route is served from"),
+    backend: Type.Optional(Name("static only: the backend it is bound to")),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          responseHeadersMs: Ms("From request sent to response headers; past it 504", 30_000),
+          idleMs: Ms("Longest silence inside a response body", 60_000),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+
+export const BackendSchema = Type.Object(
+  {
+    id: Name("Unique and stable within its pool"),
+    url: Type.String({ description: "http://host:port, nothing after it" }),
+    weight: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: LIMITS.weight, default: 1, description: "Share of the load" }),
+    ),
+    zone: Type.Optional(Name("Where it stands")),
+    maxInflight: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1_000_000, description: "No pick while this many are in flight" }),
+    ),
+  },
+  closed,
+);
+
+export const HealthSchema = Type.Object(
+  {
+    protocol: Type.Enum(["http", "tcp"]),
+    path: Type.Optional(Type.String({ default: "/", pattern: "^/", description: "http only" })),
+    intervalMs: Ms("Between two probes of a backend", 2_000, 100),
+    timeoutMs: Ms("Past it a probe has failed", 1_000, 10),
+    rise: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100, default: 2, description: "Good probes to return" }),
+    ),
+    fall: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 100, default: 3, description: "Failures in a row to leave" }),
+    ),
+  },
+  closed,
+);
+
+export const PoolSchema = Type.Object(
+  {
+    name: Name("Unique among pools"),
+    policy: Type.Optional(Type.Enum([...POLICIES], { default: "least-connections" })),
+    backends: Type.Array(BackendSchema, { maxItems: LIMITS.backendsPerPool }),
+    health: Type.Optional(HealthSchema),
+    connectTimeoutMs: Ms("Longest TCP connect to a backend", 2_000),
+    ejectMs: Ms("A backend out without a confirming probe returns on probation after this", 10_000, 100),
+  },
+  closed,
+);
+
+export const ConfigSchema = Type.Object(
+  {
+    listeners: Type.Array(ListenerSchema, { minItems: 1, maxItems: LIMITS.listeners }),
+    routes: Type.Array(RouteSchema, { maxItems: LIMITS.routes }),
+    pools: Type.Array(PoolSchema, { maxItems: LIMITS.pools }),
+    debugHeaders: Type.Optional(
+      Type.Boolean({ default: false, description: "Adds x-evenkeel-backend to responses" }),
+    ),
+    trustedProxies: Type.Optional(
+      Type.Array(Type.String(), {
+        maxItems: 1_000,
+        default: [],
+        description: "CIDRs whose X-Forwarded-* and Forwarded headers are believed and extended",
+      }),
+    ),
+  },
+  { ...closed, $id: "https://evenkeel.dev/config.schema.json", title: "Evenkeel configuration" },
+);
+
+/** The configuration as written. */
+export type ConfigDocument = Static<typeof ConfigSchema>;
+export type ListenerDocument = Static<typeof ListenerSchema>;
+export type RouteDocument = Static<typeof RouteSchema>;
+export type PoolDocument = Static<typeof PoolSchema>;
+export type BackendDocument = Static<typeof BackendSchema>;
+export type Policy = (typeof POLICIES)[number];

@@ -1,0 +1,130 @@
+// The ledger: the shared count of what is in flight, and the one verb that changes it. Every gateway owns one row
+// per pool (backend → how many it holds), states it in absolute numbers, and asks for what it wants in the same
+// message. A lost, late or repeated message can therefore never leave a count wrong: the next one sets it right.
+// Two implementations (`model.ts` in memory, RedisLedger) pass one contract suite.
+import type { Policy } from "../config/schema.ts";
+import type { Health, HealthReason, Mode } from "../health/state.ts";
+
+/** A gateway that has not settled for this long is dead and its row is subtracted. */
+export const GATEWAY_TTL_MS = 3_000;
+
+/** What became of requests to one backend since the last statement. */
+export interface Outcomes {
+  success: number;
+  failure: number;
+  canceled: number;
+  /** Failures after the last success among these. */
+  failuresInRow: number;
+  /** Mean time to first byte of the successes, µs, a whole number; 0 when there was none. */
+  latencyUs: number;
+}
+
+export interface Want {
+  /** Backends not to pick: those already tried. At most `MAX_EXCLUDES`. */
+  exclude?: string[];
+}
+
+export const MAX_WANTS = 1_024;
+export const MAX_EXCLUDES = 16;
+
+/** What one gateway says of one pool. */
+export interface Statement {
+  /** Unique to one process lifetime, so that a restarted gateway never inherits a row. */
+  gateway: string;
+  /** Rises with every statement of this gateway for this pool; an older or equal one is refused. */
+  seq: number;
+  /** True: `held` is the whole row, what it does not name is 0. False: only what may have changed. */
+  full: boolean;
+  held: Record<string, number>;
+  outcomes: Record<string, Outcomes>;
+  wants: Want[];
+}
+
+export interface Reply {
+  /** `stale`: refused, an equal or newer one was already applied; nothing changed and nothing was picked. */
+  status: "applied" | "stale";
+  /** True: this gateway's row was not known, so the next statement must be full. */
+  resync: boolean;
+  /** One per want, in order; null when no backend may take it. Already counted in the gateway's row. */
+  picks: (string | null)[];
+}
+
+export interface SettleResult {
+  /** Rises with every change of the pool's membership, health, mode or policy. */
+  version: number;
+  replies: Reply[];
+}
+
+/** What the applied configuration says of a pool, as far as scheduling and health need it. */
+export interface PoolFacts {
+  pool: string;
+  /** Version of the configuration this came from; an older one is ignored. */
+  configVersion: number;
+  policy: Policy;
+  rise: number;
+  fall: number;
+  holdMs: number;
+  backends: BackendFacts[];
+}
+
+export interface BackendFacts {
+  id: string;
+  url: string;
+  weight: number;
+  zone: string | null;
+  maxInflight: number | null;
+}
+
+export interface BackendState extends BackendFacts {
+  effectiveWeight: number;
+  inflight: number;
+  health: Health;
+  reason: HealthReason;
+  sinceMs: number;
+  mode: Mode;
+  /** healthy and active. In panic an unready backend may still be picked. */
+  ready: boolean;
+  /** Mean time to first byte, ms, exponentially weighted; null before the first success. */
+  ewmaMs: number | null;
+}
+
+export interface PoolState {
+  pool: string;
+  version: number;
+  policy: Policy;
+  panic: boolean;
+  backends: BackendState[];
+}
+
+/** The rows behind the counts, for tests and for an operator who wants to know who holds what. */
+export type Rows = Record<string, Record<string, number>>;
+
+/** One probe's finding. */
+export interface Finding {
+  backend: string;
+  ok: boolean;
+}
+
+export interface Transition {
+  backend: string;
+  from: Health;
+  to: Health;
+  reason: HealthReason;
+}
+
+/**
+ * Every method is atomic. All but `configure` answer null for a pool that was never configured (or was lost with
+ * Redis): the caller configures it and asks again.
+ */
+export interface Ledger {
+  settle(pool: string, statements: readonly Statement[]): Promise<SettleResult | null>;
+  /** Idempotent. Answers the pool's version. Counts, health and modes of backends that stay are kept. */
+  configure(facts: PoolFacts): Promise<number>;
+  /** Applies probe findings to the shared health; answers the transitions they caused. Unknown ids are ignored. */
+  observe(pool: string, findings: readonly Finding[]): Promise<Transition[] | null>;
+  /** False when the pool has no such backend. */
+  setMode(pool: string, backend: string, mode: Mode): Promise<boolean | null>;
+  read(pool: string): Promise<PoolState | null>;
+  rows(pool: string): Promise<Rows>;
+  remove(pool: string): Promise<void>;
+}

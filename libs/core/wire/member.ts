@@ -1,0 +1,12 @@
+// A running process of the cluster, as it announces itself.
+export type Role = "gateway" | "scheduler" | "health-monitor";
+
+export interface Member {
+  role: Role;
+  /** Unique to one process lifetime. */
+  id: string;
+  /** Where its admin port (scheduler: its API) answers. */
+  adminUrl: string;
+  pid: number;
+  startedAtMs: number;
+}

@@ -1,0 +1,43 @@
+// The message between gateway and scheduler: `POST /v1/pools/{pool}/settle`.
+import Type, { type Static } from "typebox";
+import { MAX_EXCLUDES, MAX_WANTS, type PoolState, type Reply } from "../ledger/ledger.ts";
+
+const Count = Type.Integer({ minimum: 0, maximum: 10_000_000 });
+const closed = { additionalProperties: false } as const;
+
+const OutcomesSchema = Type.Object(
+  {
+    success: Count,
+    failure: Count,
+    canceled: Count,
+    failuresInRow: Count,
+    latencyUs: Type.Integer({ minimum: 0, maximum: 3_600_000_000 }),
+  },
+  closed,
+);
+
+export const SettleRequestSchema = Type.Object(
+  {
+    gateway: Type.String({ minLength: 1, maxLength: 128, pattern: "^[A-Za-z0-9._-]+$" }),
+    seq: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+    full: Type.Boolean(),
+    held: Type.Record(Type.String(), Count),
+    outcomes: Type.Record(Type.String(), OutcomesSchema),
+    wants: Type.Array(
+      Type.Object({ exclude: Type.Optional(Type.Array(Type.String(), { maxItems: MAX_EXCLUDES })) }, closed),
+      { maxItems: MAX_WANTS },
+    ),
+    /** The pool version the gateway has; when it differs from the present one the reply carries the pool. */
+    version: Type.Integer({ minimum: 0 }),
+    /** True: carry the pool anyway, to refresh the counts a fallback would pick on. */
+    refresh: Type.Boolean(),
+  },
+  closed,
+);
+
+export type SettleRequest = Static<typeof SettleRequestSchema>;
+
+export interface SettleResponse extends Reply {
+  version: number;
+  pool?: PoolState;
+}

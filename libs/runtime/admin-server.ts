@@ -1,0 +1,58 @@
+// The admin port every service has: /healthz (the process lives), /readyz (send it work), /metrics (Prometheus).
+import { timingSafeEqual } from "node:crypto";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { Registry } from "prom-client";
+
+/** Largest body any admin endpoint reads. */
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+export interface AdminOptions {
+  registry: Registry;
+  /** Null when ready, else the reason it is not. */
+  notReady: () => string | null;
+}
+
+export function createAdminServer({ registry, notReady }: AdminOptions): FastifyInstance {
+  const server = Fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false } },
+  });
+  server.get("/healthz", { schema: { hide: true } as object }, async () => ({ status: "ok" }));
+  server.get("/readyz", { schema: { hide: true } as object }, async (_request, reply) => {
+    const reason = notReady();
+    if (reason === null) return { status: "ready" };
+    return reply.code(503).send({ status: "not ready", reason });
+  });
+  server.get("/metrics", { schema: { hide: true } as object }, async (_request, reply) => {
+    reply.header("content-type", registry.contentType);
+    return registry.metrics();
+  });
+  return server;
+}
+
+/**
+ * Who may call what changes the cluster: with a token, whoever shows it; without one, loopback only.
+ * Compared in constant time.
+ */
+export function requireToken(token: string) {
+  const expected = Buffer.from(`Bearer ${token}`);
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    if (token === "") {
+      if (isLoopback(request.socket.remoteAddress)) return;
+      return reply.code(403).send({ error: "set EVENKEEL_TOKEN to allow changes from other machines" });
+    }
+    const given = Buffer.from(request.headers.authorization ?? "");
+    if (given.length === expected.length && timingSafeEqual(given, expected)) return;
+    return reply
+      .code(401)
+      .send({ error: "a valid `authorization: Bearer` token is needed (EVENKEEL_TOKEN)" });
+  };
+}
+
+export function isLoopback(address: string | undefined): boolean {
+  return address === "::1" || /^(::ffff:)?127\./.test(address ?? "");
+}

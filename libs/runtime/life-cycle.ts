@@ -1,0 +1,61 @@
+// How every process starts, says that it is ready, and stops: once, in order, within a deadline.
+import { networkInterfaces } from "node:os";
+import { EnvironmentError } from "./environment.ts";
+import type { Log } from "./log.ts";
+
+export interface Service {
+  log: Log;
+  /** Longest `stop` may take before the process leaves anyway. */
+  stopDeadlineMs: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs a service until SIGINT or SIGTERM. Exit code 0 after an orderly stop, 1 when it could not start, crashed, or
+ * did not stop in time; 2 for a faulty environment.
+ */
+export async function runService(start: () => Promise<Service>): Promise<void> {
+  let service: Service;
+  try {
+    service = await start();
+  } catch (error) {
+    process.stderr.write(`${error instanceof EnvironmentError ? error.message : (error as Error).stack}\n`);
+    process.exit(error instanceof EnvironmentError ? 2 : 1);
+  }
+  const crash = (error: unknown) => {
+    service.log.fatal({ err: error }, "crashed");
+    process.exit(1);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+  let stopping = false;
+  const stop = async (signal: NodeJS.Signals) => {
+    if (stopping) return;
+    stopping = true;
+    service.log.info({ signal }, "stopping");
+    setTimeout(() => {
+      service.log.error({ deadlineMs: service.stopDeadlineMs }, "did not stop in time");
+      process.exit(1);
+    }, service.stopDeadlineMs).unref();
+    await service.stop();
+    service.log.info("stopped");
+    process.exit(0);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
+
+/** Told to a parent process (`evenkeel up`) over its IPC channel, if there is one. */
+export function reportReady(report: { url: string; adminUrl: string }): void {
+  process.send?.({ ready: true, ...report });
+}
+
+/** The host others reach this machine by, for a service bound to `address`. */
+export function advertisedHost(configured: string, address: string): string {
+  if (configured !== "") return configured;
+  if (address !== "0.0.0.0" && address !== "::") return address;
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((face) => face?.family === "IPv4" && !face.internal);
+  return outside?.address ?? "127.0.0.1";
+}
