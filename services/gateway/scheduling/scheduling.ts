@@ -1,0 +1,44 @@
+// What the data path asks of scheduling. Behind it stand the settle client (decisions on the shared count) and the
+// fallback (decisions on the last snapshot); the data path does not know which one answered.
+import type { Pool } from "@evenkeel/core/config/resolve.ts";
+
+/** `failure`: the backend's fault. `canceled`: the client's, never held against a backend. */
+export type Outcome = "success" | "failure" | "canceled";
+
+/** One request or connection counted in flight on a backend, until it is released: exactly once. */
+export interface Pick {
+  readonly pool: string;
+  readonly backend: string;
+  /** Origin of the backend. */
+  readonly url: string;
+  readonly source: "scheduler" | "fallback" | "static";
+}
+
+export interface Scheduling {
+  /**
+   * Picks a backend of a pool and counts one in flight on it. `done` is called once, perhaps before `acquire`
+   * returns and at most a few ten ms later; with null when no backend may take it.
+   */
+  acquire(pool: string, exclude: readonly string[], done: (pick: Pick | null) => void): void;
+  /** Counts one in flight on a given backend, whatever its health; null when the pool has no such backend. */
+  hold(pool: string, backend: string): Pick | null;
+  /** @param ttfbMs time to first byte of the response, null when none came */
+  release(pick: Pick, outcome: Outcome, ttfbMs: number | null): void;
+  /** The pools of a new configuration. */
+  setPools(pools: readonly Pool[]): void;
+  /** What this gateway knows and holds, for the admin port. */
+  view(): PoolView[];
+  /** States empty rows, so that the counts are right at once rather than when this gateway is found dead. */
+  stop(): Promise<void>;
+}
+
+export interface PoolView {
+  pool: string;
+  version: number;
+  /** `scheduler`: decisions come from the shared count. `fallback`: this gateway decides by itself. */
+  deciding: "scheduler" | "fallback";
+  /** Backend → how many this gateway has in flight. */
+  held: Record<string, number>;
+  /** Backends that may be picked, as far as this gateway knows. */
+  eligible: string[];
+}
