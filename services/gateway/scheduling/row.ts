@@ -1,0 +1,80 @@
+// What this gateway holds of one pool, and what became of it since the last statement. Counts are stated in absolute
+// numbers, so a statement that is lost, late or repeated leaves nothing wrong.
+import type { Outcomes } from "@evenkeel/core/ledger/ledger.ts";
+import type { Outcome } from "./scheduling.ts";
+
+export interface Row {
+  /** Backend → in flight, without zeros. */
+  readonly held: ReadonlyMap<string, number>;
+  count(backend: string): number;
+  /** One more, already counted in the ledger's row (a pick of a settle). */
+  granted(backend: string): void;
+  /** One more, not yet known to the ledger (a fallback pick, a static hold). */
+  took(backend: string): void;
+  released(backend: string, outcome: Outcome, ttfbMs: number | null): void;
+  /** The ledger may count this backend differently from us: state it again. */
+  doubt(backend: string): void;
+  /** Whether there is something to state. */
+  readonly dirty: boolean;
+  /** What to state: all of the row, or what may have changed. Outcomes are handed over, once. */
+  take(full: boolean): { held: Record<string, number>; outcomes: Record<string, Outcomes> };
+}
+
+export function createRow(): Row {
+  const held = new Map<string, number>();
+  const changed = new Set<string>();
+  let outcomes = new Map<string, Outcomes>();
+
+  const add = (backend: string, n: number) => {
+    const next = (held.get(backend) ?? 0) + n;
+    if (next > 0) held.set(backend, next);
+    else held.delete(backend);
+  };
+
+  return {
+    held,
+    count: (backend) => held.get(backend) ?? 0,
+    granted: (backend) => add(backend, 1),
+    took(backend) {
+      add(backend, 1);
+      changed.add(backend);
+    },
+    released(backend, outcome, ttfbMs) {
+      add(backend, -1);
+      changed.add(backend);
+      const sum = outcomes.get(backend) ?? noOutcomes();
+      outcomes.set(backend, sum);
+      record(sum, outcome, ttfbMs);
+    },
+    doubt: (backend) => void changed.add(backend),
+    get dirty() {
+      return changed.size > 0;
+    },
+    take(full) {
+      const statement = {
+        held: full ? Object.fromEntries(held) : absolute(changed, held),
+        outcomes: outcomes.size > 0 ? Object.fromEntries(outcomes) : {},
+      };
+      changed.clear();
+      if (outcomes.size > 0) outcomes = new Map();
+      return statement;
+    },
+  };
+}
+
+function absolute(changed: ReadonlySet<string>, held: ReadonlyMap<string, number>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const backend of changed) counts[backend] = held.get(backend) ?? 0;
+  return counts;
+}
+
+const noOutcomes = (): Outcomes => ({ success: 0, failure: 0, canceled: 0, failuresInRow: 0, latencyUs: 0 });
+
+/** `latencyUs` stays the mean over the successes. */
+function record(sum: Outcomes, outcome: Outcome, ttfbMs: number | null): void {
+  sum[outcome] += 1;
+  if (outcome === "failure") sum.failuresInRow += 1;
+  if (outcome !== "success") return;
+  sum.failuresInRow = 0;
+  sum.latencyUs += Math.round(((ttfbMs ?? 0) * 1_000 - sum.latencyUs) / sum.success);
+}

@@ -1,0 +1,196 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { resolvePool } from "@evenkeel/core/config/resolve.ts";
+import { facts, POOL } from "@evenkeel/core/ledger/contract.ts";
+import type { Statement } from "@evenkeel/core/ledger/ledger.ts";
+import { createModelLedger } from "@evenkeel/core/ledger/model.ts";
+import { createLog } from "@evenkeel/runtime/log.ts";
+import { createMetrics } from "@evenkeel/runtime/metrics.ts";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Pick } from "./scheduling.ts";
+import { createScheduling, type EventedScheduling } from "./settle-client.ts";
+
+const BACKENDS = { a: 1, b: 1, c: 2 };
+
+/** `answer` settles; the others are what may go wrong between a gateway and a scheduler. */
+type Behaviour = "answer" | "lose the reply" | "stay silent" | "say redis is away" | "do not know the pool";
+
+/** A scheduler with the reference model behind a real HTTP server, that can be told to misbehave. */
+function testScheduler(ledger: ReturnType<typeof createModelLedger>) {
+  const state = { behaviour: "answer" as Behaviour, batches: [] as number[] };
+  const settle = async (request: IncomingMessage, response: ServerResponse) => {
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    const { version, refresh, ...statement } = JSON.parse(text) as Statement & {
+      version: number;
+      refresh: boolean;
+    };
+    if (state.behaviour === "stay silent") return;
+    if (state.behaviour === "say redis is away") return response.writeHead(503).end("{}");
+    if (state.behaviour === "do not know the pool") return response.writeHead(404).end("{}");
+    state.batches.push(statement.wants.length);
+    const result = await ledger.settle(POOL, [statement]);
+    if (state.behaviour === "lose the reply") return response.destroy();
+    const pool = refresh || version !== result?.version ? await ledger.read(POOL) : undefined;
+    return response.end(JSON.stringify({ ...result?.replies[0], version: result?.version, pool }));
+  };
+  const server = createServer((request, response) => void settle(request, response));
+  return { state, server };
+}
+
+describe("a gateway's settle client", () => {
+  let ledger: ReturnType<typeof createModelLedger>;
+  let schedulers: ReturnType<typeof testScheduler>[];
+  let scheduling: EventedScheduling;
+  const servers: Server[] = [];
+
+  const listen = async (server: Server) => {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    servers.push(server);
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  const acquire = (exclude: string[] = []) =>
+    new Promise<Pick | null>((resolve) => scheduling.acquire(POOL, exclude, resolve));
+  const view = () => scheduling.view()[0] as NonNullable<ReturnType<typeof scheduling.view>[0]>;
+  const counts = async () =>
+    Object.fromEntries(((await ledger.read(POOL))?.backends ?? []).map((b) => [b.id, b.inflight]));
+  const behave = (behaviour: Behaviour) => {
+    for (const { state } of schedulers) state.behaviour = behaviour;
+  };
+  const untilCountsEqualWhatIsHeld = () =>
+    expect.poll(counts, { timeout: 5_000 }).toEqual({ a: 0, b: 0, c: 0, ...view().held });
+
+  beforeEach(async () => {
+    ledger = createModelLedger(() => Date.now());
+    await ledger.configure(facts(BACKENDS));
+    schedulers = [testScheduler(ledger), testScheduler(ledger)];
+    const urls = await Promise.all(schedulers.map(({ server }) => listen(server)));
+    scheduling = createScheduling({
+      gatewayId: "g1",
+      schedulers: () => urls,
+      token: "",
+      metrics: createMetrics(),
+      log: createLog("silent", { role: "gateway", id: "g1" }),
+      clock: () => performance.now(),
+      random: Math.random,
+    });
+    const backends = facts(BACKENDS).backends.map(({ id, url, weight }) => ({ id, url, weight }));
+    scheduling.setPools([resolvePool({ name: POOL, backends })]);
+  });
+
+  afterEach(async () => {
+    await scheduling.stop();
+    for (const server of servers.splice(0)) {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  const untilScheduled = async () => {
+    await expect
+      .poll(
+        async () => {
+          const pick = await acquire();
+          if (pick) scheduling.release(pick, "success", 1);
+          return pick?.source;
+        },
+        { timeout: 5_000 },
+      )
+      .toBe("scheduler");
+  };
+
+  it("takes its decisions from the scheduler and counts them on both sides alike", async () => {
+    await untilScheduled();
+    const picks = await Promise.all(Array.from({ length: 8 }, () => acquire()));
+    expect(picks.every((pick) => pick?.source === "scheduler")).toBe(true);
+    expect(view().held).toEqual({ a: 2, b: 2, c: 4 });
+    await untilCountsEqualWhatIsHeld();
+    for (const pick of picks) if (pick) scheduling.release(pick, "success", 1);
+    expect(view().held).toEqual({});
+    await untilCountsEqualWhatIsHeld();
+  });
+
+  it("puts what arrives while a settle is in flight into one next settle", async () => {
+    await untilScheduled();
+    for (const { state } of schedulers) state.batches = [];
+    await Promise.all(Array.from({ length: 50 }, () => acquire()));
+    const batches = schedulers.flatMap(({ state }) => state.batches).filter((n) => n > 0);
+    expect(batches.length).toBeLessThan(10);
+    expect(batches.reduce((sum, n) => sum + n, 0)).toBe(50);
+  });
+
+  it("asks the same scheduler as long as it answers, and another when it does not", async () => {
+    await untilScheduled();
+    for (const { state } of schedulers) state.batches = [];
+    for (let i = 0; i < 5; i += 1) await acquire();
+    const preferred = schedulers.filter(({ state }) => state.batches.length > 0);
+    expect(preferred.length).toBe(1);
+    preferred[0]?.server.closeAllConnections();
+    preferred[0]?.server.close();
+    const pick = await acquire();
+    expect(pick).not.toBeNull();
+    await untilScheduled();
+    await untilCountsEqualWhatIsHeld();
+  });
+
+  it.each<Behaviour>(["stay silent", "say redis is away", "lose the reply", "do not know the pool"])(
+    "picks by itself when the schedulers %s, and sets the counts right once they answer",
+    async (behaviour) => {
+      await untilScheduled();
+      const before = await Promise.all(Array.from({ length: 4 }, () => acquire()));
+      behave(behaviour);
+      const alone = await Promise.all(Array.from({ length: 6 }, () => acquire()));
+      expect(alone.every((pick) => pick !== null)).toBe(true);
+      await expect.poll(() => view().deciding).toBe("fallback");
+      expect((await acquire())?.source).toBe("fallback");
+      for (const pick of before) if (pick) scheduling.release(pick, "success", 1);
+      behave("answer");
+      await expect.poll(() => view().deciding, { timeout: 5_000 }).toBe("scheduler");
+      await untilCountsEqualWhatIsHeld();
+      expect(Object.values(view().held).reduce((sum, n) => sum + n, 0)).toBe(7);
+    },
+  );
+
+  it("picks by itself from its configuration before any scheduler was ever there", async () => {
+    behave("do not know the pool");
+    const picks = await Promise.all(Array.from({ length: 20 }, () => acquire()));
+    expect(picks.every((pick) => pick?.url.startsWith("http://127.0.0.1:900"))).toBe(true);
+  });
+
+  it("never picks what is excluded", async () => {
+    await untilScheduled();
+    for (let i = 0; i < 6; i += 1) expect((await acquire(["a", "c"]))?.backend).toBe("b");
+    expect(await acquire(["a", "b", "c"])).toBeNull();
+  });
+
+  it("counts a static hold without asking the scheduler first", async () => {
+    const pick = scheduling.hold(POOL, "b");
+    expect(pick).toMatchObject({ backend: "b", source: "static" });
+    expect(scheduling.hold(POOL, "nobody")).toBeNull();
+    await untilCountsEqualWhatIsHeld();
+    expect((await counts()).b).toBe(1);
+  });
+
+  it("reads the pool again when a settle answers a version it does not have, without any event", async () => {
+    await untilScheduled();
+    await ledger.setMode(POOL, "c", "draining");
+    await expect.poll(() => view().eligible, { timeout: 5_000 }).toEqual(["a", "b"]);
+  });
+
+  it("tells the ledger of failures, so that a failing backend leaves for every gateway", async () => {
+    await untilScheduled();
+    for (let i = 0; i < 3; i += 1) {
+      const pick = await acquire(["a", "b"]);
+      if (pick) scheduling.release(pick, "failure", null);
+    }
+    await expect.poll(() => view().eligible, { timeout: 5_000 }).toEqual(["a", "b"]);
+  });
+
+  it("states an empty row when it stops", async () => {
+    await untilScheduled();
+    await Promise.all(Array.from({ length: 4 }, () => acquire()));
+    await untilCountsEqualWhatIsHeld();
+    await scheduling.stop();
+    expect(await counts()).toEqual({ a: 0, b: 0, c: 0 });
+  });
+});
