@@ -91,7 +91,10 @@ local function know(pool, ids)
 end
 
 local LOADS = {
-  ['least-connections'] = function(pool, id) return (pool.n[id] or 0) / pool.w[id] end,
+  ['least-connections'] = function(pool, id)
+    local n = pool.n[id] or 0
+    return n == 0 and 0 or (n + 0.5) / pool.w[id]
+  end,
   ['round-robin'] = function(pool, id) return (pool.turn[id] or 0) / pool.w[id] end,
 }
 

@@ -22,7 +22,9 @@ export interface LoadFacts {
 
 /** A policy is a load and a pick; these two share the pick (lowest score) and differ in the load. */
 export const LOADS: Record<Policy, (facts: LoadFacts) => number> = {
-  "least-connections": (facts) => facts.inflight / facts.weight,
+  // Half a request on top makes rounding fair: without it the last few requests favour small weights, with a whole one
+  // large weights. An idle backend is idle whatever its weight.
+  "least-connections": ({ inflight, weight }) => (inflight === 0 ? 0 : (inflight + 0.5) / weight),
   "round-robin": (facts) => facts.turns / facts.weight,
 };
 

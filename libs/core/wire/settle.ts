@@ -1,9 +1,12 @@
 // The message between gateway and scheduler: `POST /v1/pools/{pool}/settle`.
 import Type, { type Static } from "typebox";
+import { LIMITS, NAME_PATTERN } from "../config/schema.ts";
 import { MAX_EXCLUDES, MAX_WANTS, type PoolState, type Reply } from "../ledger/ledger.ts";
 
 const Count = Type.Integer({ minimum: 0, maximum: 10_000_000 });
 const closed = { additionalProperties: false } as const;
+const Backend = Type.String({ pattern: NAME_PATTERN });
+const perBackend = { ...closed, maxProperties: LIMITS.backendsPerPool } as const;
 
 const OutcomesSchema = Type.Object(
   {
@@ -21,10 +24,10 @@ export const SettleRequestSchema = Type.Object(
     gateway: Type.String({ minLength: 1, maxLength: 128, pattern: "^[A-Za-z0-9._-]+$" }),
     seq: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
     full: Type.Boolean(),
-    held: Type.Record(Type.String(), Count),
-    outcomes: Type.Record(Type.String(), OutcomesSchema),
+    held: Type.Record(Backend, Count, perBackend),
+    outcomes: Type.Record(Backend, OutcomesSchema, perBackend),
     wants: Type.Array(
-      Type.Object({ exclude: Type.Optional(Type.Array(Type.String(), { maxItems: MAX_EXCLUDES })) }, closed),
+      Type.Object({ exclude: Type.Optional(Type.Array(Backend, { maxItems: MAX_EXCLUDES })) }, closed),
       { maxItems: MAX_WANTS },
     ),
     /** The pool version the gateway has; when it differs from the present one the reply carries the pool. */
