@@ -1,0 +1,87 @@
+// What the API says of itself: parameters that are checked, and shapes of answers for the OpenAPI document. Answers
+// are never checked while serving; a test holds them to these shapes.
+import { BackendSchema, NAME_PATTERN, POLICIES } from "@evenkeel/core/config/schema.ts";
+import Type, { type TSchema } from "typebox";
+
+const Name = Type.String({ pattern: NAME_PATTERN });
+const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+export const PoolParams = Type.Object({ pool: Name });
+export const BackendParams = Type.Object({ pool: Name, id: Name });
+export const RouteParams = Type.Object({ name: Name });
+
+export const RowsQuery = Type.Object({
+  rows: Type.Optional(Type.Enum(["true", "false"], { description: "Also answer who holds what" })),
+});
+
+export const IfMatchHeader = Type.Object({
+  "if-match": Type.Optional(
+    Type.String({ description: "Version the change was made from; 412 when another is applied" }),
+  ),
+});
+
+export const ErrorSchema = Type.Object({
+  error: Type.String(),
+  code: Type.String({ description: "Never changes its meaning" }),
+  at: Type.Optional(Type.String({ description: "JSON pointer into the request" })),
+  problems: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+});
+
+export const BackendStateSchema = Type.Object({
+  id: BackendSchema.properties.id,
+  url: Type.String(),
+  weight: Type.Integer(),
+  zone: Nullable(Type.String()),
+  maxInflight: Nullable(Type.Integer()),
+  effectiveWeight: Type.Number({ description: "0 while no pick may take it" }),
+  inflight: Type.Integer({ minimum: 0, description: "Over all gateways" }),
+  health: Type.Enum(["healthy", "unhealthy"]),
+  reason: Type.Enum(["initial", "probe", "traffic", "probation"]),
+  sinceMs: Type.Integer({ description: "When health last changed, ms since the epoch" }),
+  mode: Type.Enum(["active", "draining", "disabled"]),
+  ready: Type.Boolean(),
+  ewmaMs: Nullable(Type.Number({ description: "Time to first byte" })),
+});
+
+export const PoolStateSchema = Type.Object({
+  pool: Name,
+  version: Type.Integer(),
+  policy: Type.Enum([...POLICIES]),
+  panic: Type.Boolean({ description: "More than half are unhealthy, so all active ones are used" }),
+  backends: Type.Array(BackendStateSchema),
+  rows: Type.Optional(
+    Type.Record(Type.String(), Type.Record(Type.String(), Type.Integer()), {
+      description: "Gateway → backend → how many it has in flight; only with ?rows=true",
+    }),
+  ),
+});
+
+export const PoolListSchema = Type.Object({ pools: Type.Array(PoolStateSchema) });
+
+export const ReplySchema = Type.Object({
+  status: Type.Enum(["applied", "stale"]),
+  resync: Type.Boolean({ description: "The next statement must be full" }),
+  picks: Type.Array(Nullable(Name), { description: "One per want, in order" }),
+  version: Type.Integer(),
+  pool: Type.Optional(PoolStateSchema),
+});
+
+export const ChangedSchema = Type.Object({ version: Type.Integer() });
+
+export const MemberListSchema = Type.Object({
+  members: Type.Array(
+    Type.Object({
+      role: Type.Enum(["gateway", "scheduler", "health-monitor"]),
+      id: Type.String(),
+      adminUrl: Type.String(),
+      pid: Type.Integer(),
+      startedAtMs: Type.Integer(),
+    }),
+  ),
+});
+
+/** The answers of a route, with how it may fail. */
+export const answers = (schema: TSchema, ...failures: number[]) => ({
+  200: schema,
+  ...Object.fromEntries([400, ...failures, 503].map((status) => [status, ErrorSchema])),
+});

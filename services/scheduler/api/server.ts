@@ -1,0 +1,64 @@
+// The scheduler's API: one file per resource, put together here on the admin port.
+
+import type { Ledger } from "@evenkeel/core/ledger/ledger.ts";
+import type { Member } from "@evenkeel/core/wire/member.ts";
+import type { ConfigStore } from "@evenkeel/ledger/config-store.ts";
+import { createAdminServer, requireToken } from "@evenkeel/runtime/admin-server.ts";
+import type { Log } from "@evenkeel/runtime/log.ts";
+import type { Metrics } from "@evenkeel/runtime/metrics.ts";
+import swagger from "@fastify/swagger";
+import type { FastifyInstance } from "fastify";
+import type { Batcher } from "../batching/batcher.ts";
+import type { Reconciler } from "../reconcile/reconciler.ts";
+import { addBackends } from "./backends.ts";
+import { createChangeConfig } from "./change.ts";
+import { closeInOrder } from "./closing.ts";
+import { addConfig } from "./config.ts";
+import { handleErrors } from "./errors.ts";
+import { addMembers } from "./members.ts";
+import { createPoolView } from "./pool-view.ts";
+import { addPools } from "./pools.ts";
+import { addRoutes } from "./routes.ts";
+import { addSettle } from "./settle.ts";
+
+export interface ApiOptions {
+  registry: Metrics["registry"];
+  notReady: () => string | null;
+  log: Log;
+  /** EVENKEEL_TOKEN, perhaps empty. */
+  token: string;
+  batcher: Batcher;
+  /** Over the connection for control traffic. */
+  ledger: Ledger;
+  configs: ConfigStore;
+  reconciler: Pick<Reconciler, "reconcile" | "restore">;
+  readMembers: () => Promise<Member[]>;
+}
+
+export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
+  const { registry, notReady, log, token, batcher, ledger, configs, reconciler } = options;
+  const server = createAdminServer({ registry, notReady });
+  // Schemas of answers describe; JSON.stringify serialises.
+  server.setSerializerCompiler(() => JSON.stringify);
+  handleErrors(server, log);
+  closeInOrder(server);
+  await server.register(swagger, {
+    openapi: {
+      info: { title: "Evenkeel scheduler", version: "1" },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+    },
+  });
+  server.get("/openapi.json", { schema: { hide: true } as object }, async () => server.swagger());
+
+  const view = createPoolView({ ledger, configs, restore: reconciler.restore });
+  const change = createChangeConfig({ configs, reconcile: reconciler.reconcile });
+  const mayChange = requireToken(token);
+  // Without a token settles are taken from anywhere: gateways stand on other machines.
+  addSettle(server, batcher, token === "" ? undefined : mayChange);
+  addPools(server, view, change, mayChange);
+  addBackends(server, view, change, mayChange);
+  addRoutes(server, change, mayChange);
+  addConfig(server, change, mayChange);
+  addMembers(server, options.readMembers);
+  return server;
+}

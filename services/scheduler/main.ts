@@ -1,0 +1,75 @@
+// The scheduler process: wires batching, reconciling and the API. It starts without Redis and without a
+// configuration, and is ready when it has both.
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { createConfigStore } from "@evenkeel/ledger/config-store.ts";
+import { createRedisLedger } from "@evenkeel/ledger/redis-ledger.ts";
+import { integer, readEnvironment } from "@evenkeel/runtime/environment.ts";
+import { advertisedHost, reportReady, runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
+import { createLog } from "@evenkeel/runtime/log.ts";
+import { announceMember, readMembers } from "@evenkeel/runtime/presence.ts";
+import { openRedis, openSubscriber } from "@evenkeel/runtime/redis.ts";
+import { createApi } from "./api/server.ts";
+import { createBatcher } from "./batching/batcher.ts";
+import { createSchedulerMetrics } from "./metrics.ts";
+import { followConfig } from "./reconcile/following.ts";
+
+/** A decision later than this is of no use: its gateway has long decided by itself. */
+const DECISION_TIMEOUT_MS = 250;
+
+async function start(): Promise<Service> {
+  const environment = readEnvironment(process.env);
+  const { EVENKEEL_PREFIX: prefix, EVENKEEL_REDIS_URL: url, EVENKEEL_ADMIN_ADDRESS: host } = environment;
+  const { EVENKEEL_CONFIG: seedFile, EVENKEEL_TOKEN: token } = environment;
+  const adminPort = integer(environment, "EVENKEEL_ADMIN_PORT", 0, 65_535);
+  const stopDeadlineMs = integer(environment, "EVENKEEL_DRAIN_DEADLINE_MS", 0, 3_600_000);
+  const role = "scheduler";
+  const id = `${environment.EVENKEEL_NAME || `${role}-${process.pid}`}.${randomBytes(3).toString("hex")}`;
+  const log = createLog(environment.EVENKEEL_LOG_LEVEL, { role, id });
+
+  // Decisions have a connection to themselves: no administrator's request and no large pool makes one wait.
+  const decisions = openRedis({ url, name: `${id}:decisions`, commandTimeoutMs: DECISION_TIMEOUT_MS }, log);
+  const redis = openRedis({ url, name: id }, log);
+  const { registry, batches, onReconciled } = createSchedulerMetrics(decisions, log);
+  const configs = createConfigStore({ redis, prefix });
+  const ledger = createRedisLedger({ redis, prefix });
+  const deciding = createRedisLedger({ redis: decisions, prefix });
+  const events = openSubscriber({ url, name: `${id}:events` }, log);
+  const reconciler = followConfig({ redis, events, prefix, configs, ledger, seedFile, onReconciled, log });
+  let stopping = false;
+  const notReady = () =>
+    stopping ? "stopping" : decisions.status === "ready" ? reconciler.lacking() : "redis unreachable";
+  const api = await createApi({
+    registry,
+    notReady,
+    log,
+    token,
+    batcher: createBatcher({ ledger: deciding, restore: reconciler.restore, observer: batches }),
+    ledger,
+    configs,
+    reconciler,
+    readMembers: () => readMembers(redis, prefix),
+  });
+  await api.listen({ host, port: adminPort });
+  const { port } = api.server.address() as AddressInfo;
+  const adminUrl = `http://${advertisedHost(environment.EVENKEEL_ADVERTISE_HOST, host)}:${port}`;
+  const startedAtMs = Date.now();
+  const presence = announceMember(redis, prefix, { role, id, adminUrl, pid: process.pid, startedAtMs });
+  log.info({ adminUrl }, "scheduling");
+  void reconciler.first.then(() => reportReady({ url: adminUrl, adminUrl }));
+
+  return {
+    log,
+    stopDeadlineMs,
+    async stop() {
+      stopping = true;
+      await presence.leave();
+      await api.close();
+      reconciler.close();
+      decisions.disconnect();
+      redis.disconnect();
+    },
+  };
+}
+
+await runService(start);

@@ -1,0 +1,18 @@
+// What of a configured pool the ledger has to know.
+import type { Pool } from "@evenkeel/core/config/resolve.ts";
+import type { PoolFacts } from "@evenkeel/core/ledger/ledger.ts";
+
+/** Probes that may go missing before a backend found unhealthy by them is given another chance. */
+const PROBES_MISSED = 3;
+
+export function poolFacts(pool: Pool, configVersion: number): PoolFacts {
+  return {
+    pool: pool.name,
+    configVersion,
+    policy: pool.policy,
+    rise: pool.rise,
+    fall: pool.fall,
+    holdMs: Math.max(pool.ejectMs, PROBES_MISSED * (pool.probing?.intervalMs ?? 0)),
+    backends: pool.backends,
+  };
+}

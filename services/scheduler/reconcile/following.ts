@@ -1,0 +1,49 @@
+// When the reconciler runs: at once where an event or a new connection says so, and every second whatever they say.
+import type { Ledger } from "@evenkeel/core/ledger/ledger.ts";
+import type { ConfigStore } from "@evenkeel/ledger/config-store.ts";
+import { subscribeEvents } from "@evenkeel/runtime/event-bus.ts";
+import type { Log } from "@evenkeel/runtime/log.ts";
+import type { Redis } from "@evenkeel/runtime/redis.ts";
+import { createReconciler, type Reconciler } from "./reconciler.ts";
+import { readSeed } from "./seed.ts";
+
+export interface FollowOptions {
+  redis: Redis;
+  /** A connection of `openSubscriber`; taken over. */
+  events: Redis;
+  prefix: string;
+  configs: ConfigStore;
+  ledger: Ledger;
+  /** Name of the file to start from, "" for none. */
+  seedFile: string;
+  onReconciled(configVersion: number): void;
+  log: Log;
+}
+
+export function followConfig(options: FollowOptions): Reconciler {
+  const { redis, prefix, configs, ledger, seedFile, onReconciled, log } = options;
+  const reconciler = createReconciler({
+    configs,
+    ledger,
+    seed: () => readSeed(seedFile),
+    onReconciled({ version, document }) {
+      log.info({ version, pools: document.pools.length }, "configuration reconciled");
+      onReconciled(version);
+    },
+    onProblem: (error) => log.warn({ reason: error.message }, "configuration not reconciled"),
+  });
+  const { trigger } = reconciler;
+  redis.on("ready", trigger);
+  const bus = subscribeEvents(options.events, prefix, {
+    onEvent: (event) => event.type === "config" && trigger(),
+    onGap: trigger,
+  });
+  return {
+    ...reconciler,
+    close() {
+      reconciler.close();
+      redis.off("ready", trigger);
+      bus.close();
+    },
+  };
+}
