@@ -1,0 +1,56 @@
+// A redis-server of a test's own, to be killed and started again on the same port, remembering nothing.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { until } from "./until.ts";
+
+const executable = ["redis-server", "valkey-server"].find(
+  (name) => spawnSync(name, ["--version"]).status === 0,
+);
+
+/** False where tests get their Redis from elsewhere, a container perhaps. */
+export const redisServerInstalled = executable !== undefined;
+
+export async function startRedisServer() {
+  const port = await freePort();
+  const run = () =>
+    spawn(
+      executable as string,
+      ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmpdir()],
+      { stdio: "ignore" },
+    );
+  let child = run();
+  await until("redis-server accepts connections", () => accepts(port));
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async kill() {
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
+    },
+    async restart() {
+      child = run();
+      await until("redis-server accepts connections again", () => accepts(port));
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  return once(socket, "connect")
+    .then(
+      () => true,
+      () => false,
+    )
+    .finally(() => socket.destroy());
+}
