@@ -1,1 +1,41 @@
 #!/usr/bin/env node
+// Starts the command line under a Node that runs TypeScript as it is. Plain JavaScript that old versions understand: under
+// one of those it starts the Node that was installed with this package, and passes on signals and the exit code.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+const OLDEST_MAJOR = 24;
+
+if (Number.parseInt(process.versions.node, 10) >= OLDEST_MAJOR) {
+  await import("../main.ts");
+} else {
+  runUnder(installedNode());
+}
+
+function installedNode() {
+  try {
+    const path = createRequire(import.meta.url).resolve("node/bin/node");
+    if (existsSync(path)) return path;
+  } catch {
+    // Not installed: said below.
+  }
+  process.stderr.write(
+    `evenkeel: needs Node ${OLDEST_MAJOR} or later, this is ${process.version}. Run \`npm ci\`, which brings one.\n`,
+  );
+  process.exit(1);
+}
+
+function runUnder(node) {
+  const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+  const child = spawn(node, [main, ...process.argv.slice(2)], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    process.stderr.write(`evenkeel: cannot run ${node}: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on("exit", (code) => process.exit(code ?? 1));
+}
