@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 // unit: pure code and loopback sockets. redis: a real Redis. e2e: whole clusters of real processes.
+// compose: docker-compose.yml on a Docker Engine, run only by `npm run test:compose`.
 export default defineConfig({
   test: {
     projects: [
@@ -28,6 +29,13 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 90_000,
           hookTimeout: 90_000,
+        },
+      },
+      {
+        test: {
+          name: "compose",
+          include: ["test/compose/*.compose.test.ts"],
+          testTimeout: 180_000,
         },
       },
     ],

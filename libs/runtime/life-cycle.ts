@@ -11,11 +11,14 @@ export interface Service {
 }
 
 /**
- * Runs a service until SIGINT or SIGTERM. Exit code 0 after an orderly stop, 1 when it could not start, crashed, or
- * did not stop in time; 2 for a faulty environment.
+ * Runs a service until SIGINT, SIGTERM, or the end of the IPC channel to the parent that started it: nothing that
+ * `evenkeel up` starts outlives it, however it ends. Exit code 0 after an orderly stop, 1 when it could not start,
+ * crashed, or did not stop in time; 2 for a faulty environment.
  */
 export async function runService(start: () => Promise<Service>): Promise<void> {
   let service: Service;
+  const leaveWithParent = () => process.exit(1);
+  process.on("disconnect", leaveWithParent);
   try {
     service = await start();
   } catch (error) {
@@ -29,7 +32,7 @@ export async function runService(start: () => Promise<Service>): Promise<void> {
   process.on("uncaughtException", crash);
   process.on("unhandledRejection", crash);
   let stopping = false;
-  const stop = async (signal: NodeJS.Signals) => {
+  const stop = async (signal: NodeJS.Signals | "parent gone") => {
     if (stopping) return;
     stopping = true;
     service.log.info({ signal }, "stopping");
@@ -43,11 +46,13 @@ export async function runService(start: () => Promise<Service>): Promise<void> {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+  process.off("disconnect", leaveWithParent);
+  process.on("disconnect", () => stop("parent gone"));
 }
 
 /** Told to a parent process (`evenkeel up`) over its IPC channel, if there is one. */
 export function reportReady(report: { url: string; adminUrl: string }): void {
-  process.send?.({ ready: true, ...report });
+  if (process.connected) process.send?.({ ready: true, ...report });
 }
 
 /** The host others reach this machine by, for a service bound to `address`. */

@@ -6,6 +6,8 @@ import { type Log, withoutCredentials } from "./log.ts";
 /** Past it a command has failed; Redis may still carry it out, which every caller must bear. */
 export const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
+/** A connection on which commands wait and nothing comes for this long is dead (its other end vanished): open a new one. */
+const DEAD_AFTER_MS = 5_000;
 const RECONNECT_MAX_MS = 500;
 
 export type { Redis };
@@ -23,6 +25,7 @@ export function openRedis(options: RedisOptions, log: Log): Redis {
     connectionName: options.name,
     commandTimeout: options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: DEAD_AFTER_MS,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
@@ -47,6 +50,9 @@ export function openSubscriber(options: RedisOptions, log: Log): Redis {
   return redis;
 }
 
+/** A connection whose commands may block and are repeated for ever, as a job worker needs: the same as for pub/sub. */
+export const openBlocking = openSubscriber;
+
 /** Logs a lost and a regained connection once each, not every attempt. */
 function announce(redis: Redis, { url, name }: RedisOptions, log: Log): void {
   let lost = false;
@@ -59,7 +65,7 @@ function announce(redis: Redis, { url, name }: RedisOptions, log: Log): void {
     );
   });
   redis.on("close", () => {
-    if (lost) return;
+    if (lost || redis.status === "end") return; // ended: closed by ourselves
     lost = true;
     log.warn({ redis: withoutCredentials(url), connection: name }, "redis connection closed");
   });

@@ -1,0 +1,71 @@
+// The data path as one thing: listeners, proxy and upstream connections, brought in line with a configuration
+// together and drained in order. What a request meets is always one configuration, never parts of two.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Config } from "@evenkeel/core/config/resolve.ts";
+import type { Log } from "@evenkeel/runtime/log.ts";
+import type { Metrics } from "@evenkeel/runtime/metrics.ts";
+import { createListeners, type ListenError, type OpenListener } from "./listeners/listeners.ts";
+import { createProxy } from "./proxy/proxy.ts";
+import { createReport } from "./proxy/report.ts";
+import type { Scheduling } from "./scheduling/scheduling.ts";
+import { createOrigins } from "./upstream/origins.ts";
+
+export interface DataPathOptions {
+  scheduling: Scheduling;
+  metrics: Metrics;
+  /** Null: no line per request. */
+  accessLog: Log | null;
+  /** ms, monotonic */
+  clock: () => number;
+  portOffset: number;
+  /** After the order to stop: still accept, not ready, this long; then wait that long for requests in flight. */
+  drainGraceMs: number;
+  drainDeadlineMs: number;
+}
+
+export interface DataPath {
+  /** Takes effect at once for the next request; answers the listeners that could not be opened. */
+  configure(config: Config): Promise<ListenError[]>;
+  listeners(): OpenListener[];
+  /** Null when requests are welcome, else why not. */
+  notReady(): string | null;
+  drain(): Promise<void>;
+}
+
+export function createDataPath(options: DataPathOptions): DataPath {
+  const { scheduling, clock, portOffset, drainDeadlineMs } = options;
+  const origins = createOrigins();
+  const report = createReport(options.metrics, options.accessLog);
+  const proxy = createProxy({ scheduling, origins, report, clock });
+  const listeners = createListeners({
+    handle: proxy.handle,
+    onRefused: report.refused,
+    portOffset,
+    closeDeadlineMs: drainDeadlineMs,
+  });
+  let state: "waiting" | "serving" | "draining" = "waiting";
+
+  return {
+    async configure(config) {
+      scheduling.setPools(config.pools);
+      origins.configure(config.pools);
+      proxy.configure(config);
+      if (state === "draining") return [];
+      const errors = await listeners.configure(config.listeners);
+      if (state === "waiting") state = "serving";
+      return errors;
+    },
+    listeners: listeners.open,
+    notReady() {
+      if (state === "waiting") return "no configuration yet";
+      if (state === "draining") return "draining";
+      return listeners.open().length > 0 ? null : "no listener is open";
+    },
+    async drain() {
+      state = "draining";
+      await sleep(options.drainGraceMs);
+      await listeners.close(drainDeadlineMs);
+      origins.close();
+    },
+  };
+}

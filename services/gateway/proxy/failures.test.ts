@@ -1,0 +1,435 @@
+import { request } from "node:http";
+import type { Socket } from "node:net";
+import { describe, expect, it } from "vitest";
+import {
+  closedOrigin,
+  eventually,
+  onRequestHead,
+  send,
+  sendRaw,
+  startBackend,
+  startGateway,
+  startRawBackend,
+} from "../test-support/data-path.ts";
+import { MAX_CONNECTIONS_PER_ORIGIN } from "../upstream/origins.ts";
+
+const healthy = () =>
+  startBackend((request, response) => void request.resume().on("end", () => response.end("ok")));
+
+/** Counts requests and resets each connection once the header section is there. */
+async function resetting() {
+  let requests = 0;
+  const origin = await startRawBackend((socket) =>
+    onRequestHead(socket, () => {
+      requests += 1;
+      socket.resetAndDestroy();
+    }),
+  );
+  return { origin, requests: () => requests };
+}
+
+const silent = () => startRawBackend((socket) => onRequestHead(socket, () => {}));
+const timeouts = { responseHeadersMs: 100, idleMs: 100 };
+const route = { name: "all", match: {}, proxy: "dynamic" as const, pool: "p" };
+
+describe("retries", () => {
+  it.each(["GET", "POST"])("%s that a backend refuses goes to another one", async (method) => {
+    const { url, scheduling, metric } = await startGateway([await closedOrigin(), await healthy()]);
+    expect(await send(url, { method, body: method === "POST" ? "x" : "" })).toMatchObject({
+      status: 200,
+      text: "ok",
+    });
+    expect(scheduling.released).toMatchObject([
+      { backend: "b1", outcome: "failure", ttfbMs: null },
+      { backend: "b2", outcome: "success", ttfbMs: expect.any(Number) },
+    ]);
+    expect(await metric("evenkeel_gateway_retries_total", { pool: "p" })).toBe(1);
+  });
+
+  it("a streamed POST that a backend refuses goes to another one whole", async () => {
+    let received = 0;
+    const counting = await startBackend((incoming, response) => {
+      incoming.on("data", (chunk: Buffer) => {
+        received += chunk.length;
+      });
+      incoming.on("end", () => response.end("ok"));
+    });
+    const { url } = await startGateway([await closedOrigin(), counting]);
+    const answer = await send(url, { method: "POST", body: Buffer.alloc(3_000_000, "x") });
+    expect(answer).toMatchObject({ status: 200, headers: { "x-evenkeel-backend": "b2" } });
+    expect(received).toBe(3_000_000);
+  });
+
+  it("POST that was sent and then reset is answered 502 and not repeated", async () => {
+    const reset = await resetting();
+    const { url, scheduling } = await startGateway([reset.origin, await healthy()]);
+    const answer = await send(url, { method: "POST", body: "x" });
+    expect(answer).toMatchObject({ status: 502, headers: { "x-evenkeel-backend": "b1" } });
+    expect(reset.requests()).toBe(1);
+    expect(scheduling.picked).toEqual(["b1"]);
+    expect(scheduling.released).toMatchObject([{ backend: "b1", outcome: "failure" }]);
+  });
+
+  it.each(["GET", "PUT", "DELETE", "OPTIONS", "HEAD"])(
+    "%s that was reset goes to another backend",
+    async (method) => {
+      const reset = await resetting();
+      const { url, scheduling } = await startGateway([reset.origin, await healthy()]);
+      expect(await send(url, { method, body: method === "PUT" ? "x" : "" })).toMatchObject({ status: 200 });
+      expect(reset.requests()).toBe(1);
+      expect(scheduling.picked).toEqual(["b1", "b2"]);
+    },
+  );
+
+  it("PUT with a body too large to keep is not repeated once it was sent", async () => {
+    const reset = await resetting();
+    const { url, scheduling } = await startGateway([reset.origin, await healthy()]);
+    const client = sendRaw(
+      Number(new URL(url).port),
+      "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc",
+    );
+    await eventually(() => client.received().includes("HTTP/1.1 502"), "the answer");
+    expect(scheduling.picked).toEqual(["b1"]);
+  });
+
+  it("end after three, with the last failure and every pick released", async () => {
+    const origins = await Promise.all(Array.from({ length: 6 }, closedOrigin));
+    const { url, scheduling } = await startGateway(origins);
+    expect(await send(url)).toMatchObject({ status: 502, headers: { "x-evenkeel-backend": "b4" } });
+    expect(scheduling.picked).toEqual(["b1", "b2", "b3", "b4"]);
+    expect(scheduling.held()).toBe(0);
+  });
+
+  it("end when no further backend may take the request, with the failure and not with 503", async () => {
+    const { url, scheduling } = await startGateway([await closedOrigin()]);
+    expect(await send(url)).toMatchObject({ status: 502, text: expect.stringContaining("refused") });
+    expect(scheduling.picked).toEqual(["b1"]);
+  });
+
+  it("end when the budget is spent", async () => {
+    const dead = await Promise.all(Array.from({ length: 5 }, closedOrigin));
+    const { url, scheduling, metric } = await startGateway([...dead, await healthy()]);
+    for (let i = 0; i < 60; i += 1) expect((await send(url)).status).toBe(502);
+    expect(scheduling.picked.at(-1)).toBe("b1");
+    expect(await metric("evenkeel_gateway_retry_budget_exhausted_total", { pool: "p" })).toBeGreaterThan(0);
+    const retries = await metric("evenkeel_gateway_retries_total", { pool: "p" });
+    expect(retries).toBeGreaterThanOrEqual(100);
+    expect(retries).toBeLessThan(60 * 3);
+    expect(scheduling.held()).toBe(0);
+  });
+
+  it.each([500, 502, 503, 504])(
+    "are never caused by an answer: %i is passed on unchanged",
+    async (status) => {
+      const origin = await startBackend((_, response) =>
+        response.writeHead(status, { "x-own": "1" }).end("own words"),
+      );
+      const { url, scheduling } = await startGateway([origin, await healthy()]);
+      expect(await send(url)).toMatchObject({ status, text: "own words", headers: { "x-own": "1" } });
+      expect(scheduling.released).toMatchObject([
+        { backend: "b1", outcome: status === 500 ? "success" : "failure" },
+      ]);
+    },
+  );
+
+  it("a static route stays with its backend", async () => {
+    const { url, scheduling } = await startGateway([await closedOrigin(), await healthy()], {
+      routes: [{ name: "bound", match: {}, proxy: "static", pool: "p", backend: "b1" }],
+    });
+    expect((await send(url)).status).toBe(502);
+    expect(scheduling.picked).toEqual(["b1"]);
+    expect(scheduling.held()).toBe(0);
+  });
+});
+
+describe("the bound of requests open to one backend", () => {
+  const many = (count: number) => "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(count);
+
+  it("sends what is past it to another backend, holding it against none", async () => {
+    const { port, scheduling } = await startGateway([await silent(), await healthy()]);
+    const client = sendRaw(port, many(MAX_CONNECTIONS_PER_ORIGIN + 1));
+    await eventually(() => scheduling.released.length === 2, "the request past the bound");
+    expect(scheduling.released).toMatchObject([
+      { backend: "b1", outcome: "canceled" },
+      { backend: "b2", outcome: "success" },
+    ]);
+    client.socket.destroy();
+    await eventually(() => scheduling.held() === 0, "the release of all");
+  });
+
+  it("counts only what is open: an ended request makes room", async () => {
+    const { port, scheduling } = await startGateway([await healthy()]);
+    const client = sendRaw(port, "");
+    const rounds = 8;
+    const perRound = MAX_CONNECTIONS_PER_ORIGIN / 4;
+    for (let round = 1; round <= rounds; round += 1) {
+      client.socket.write(many(perRound));
+      await eventually(() => scheduling.released.length === round * perRound, "a round of answers");
+    }
+    expect(scheduling.released.every(({ outcome }) => outcome === "success")).toBe(true);
+  });
+});
+
+describe("answers of the gateway itself", () => {
+  it("404 without a route, counted and logged without one", async () => {
+    const { url, metric, logged } = await startGateway([await healthy()], {
+      routes: [{ ...route, match: { path: "/only" } }],
+    });
+    const answer = await send(url, { path: "/other" });
+    expect(answer).toMatchObject({
+      status: 404,
+      text: "404 Not Found: no route leads to this host and path\n",
+    });
+    expect(answer.headers["content-type"]).toBe("text/plain; charset=utf-8");
+    expect(await metric("evenkeel_gateway_requests_total", { route: "none", code_class: "4xx" })).toBe(1);
+    expect(logged).toMatchObject([{ route: null, pool: null, backend: null, status: 404, attempts: 0 }]);
+  });
+
+  it("404 to an upload leaves its connection usable", async () => {
+    const { port } = await startGateway([await healthy()], {
+      routes: [{ ...route, match: { path: "/only" } }],
+    });
+    const client = sendRaw(port, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc");
+    await eventually(() => client.received().includes("404 Not Found"), "the first answer");
+    client.socket.write("defGET /only HTTP/1.1\r\nHost: h\r\n\r\n");
+    await eventually(
+      () => client.received().endsWith("ok\r\n0\r\n\r\n") || client.received().endsWith("ok"),
+      "the second",
+    );
+  });
+
+  it.each(["dynamic", "static"] as const)(
+    "503 when no backend may take a request of a %s route",
+    async (proxy) => {
+      const { url } = await startGateway([], {
+        routes: [{ ...route, proxy, ...(proxy === "static" ? { backend: "gone" } : {}) }],
+      });
+      const answer = await send(url);
+      expect(answer).toMatchObject({
+        status: 503,
+        text: "503 Service Unavailable: no backend is available\n",
+      });
+      expect(answer.headers).not.toHaveProperty("x-evenkeel-backend");
+    },
+  );
+
+  it("504 when the header section does not come in time", async () => {
+    const { url, scheduling } = await startGateway([await silent()], { routes: [{ ...route, timeouts }] });
+    expect(await send(url)).toMatchObject({ status: 504, text: expect.stringContaining("in time") });
+    expect(scheduling.released).toMatchObject([{ outcome: "failure", ttfbMs: null }]);
+  });
+
+  it("502 for an answer that is not HTTP", async () => {
+    const origin = await startRawBackend((socket) =>
+      onRequestHead(socket, () => socket.end("hello\r\n\r\n")),
+    );
+    const { url } = await startGateway([origin]);
+    expect(await send(url)).toMatchObject({ status: 502, text: expect.stringContaining("not valid HTTP") });
+  });
+
+  it("502 for a backend that closes without an answer", async () => {
+    const origin = await startRawBackend((socket) => onRequestHead(socket, () => socket.end()));
+    const { url } = await startGateway([origin]);
+    expect((await send(url)).status).toBe(502);
+  });
+
+  it.each([
+    ["GET /a/../b HTTP/1.1\r\nHost: h\r\n\r\n", "a dot segment"],
+    ["GET /a/%2e%2E/b HTTP/1.1\r\nHost: h\r\n\r\n", "an encoded dot segment"],
+    ["GET /a%2fb HTTP/1.1\r\nHost: h\r\n\r\n", "an encoded slash"],
+    ["GET /a\\b HTTP/1.1\r\nHost: h\r\n\r\n", "a backslash"],
+    ["GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n", "a fragment"],
+    ["GET http://other/ HTTP/1.1\r\nHost: h\r\n\r\n", "another authority"],
+    ["OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "no path"],
+    ["GET / HTTP/1.1\r\n\r\n", "no Host"],
+    ["GET / HTTP/1.0\r\n\r\n", "no Host in HTTP/1.0"],
+    ["GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", "two Hosts"],
+    [
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+      "a second transfer coding",
+    ],
+    ["POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "chunks in HTTP/1.0"],
+    [
+      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "two framings",
+    ],
+    ["POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "two lengths"],
+    ["GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n", "a control character"],
+  ])("400 to %j: %s", async (text) => {
+    const { port, scheduling } = await startGateway([await healthy()]);
+    const client = sendRaw(port, text);
+    await eventually(() => client.received().startsWith("HTTP/1.1 400 Bad Request\r\n"), "the refusal");
+    expect(scheduling.picked).toEqual([]);
+  });
+
+  it("an absolute target of its own Host is forwarded as a path", async () => {
+    let seen = "";
+    const origin = await startBackend((request, response) => {
+      seen = `${request.headers.host} ${request.url}`;
+      response.end();
+    });
+    const { port } = await startGateway([origin]);
+    const client = sendRaw(port, "GET http://shop.example/a?b HTTP/1.1\r\nHost: Shop.example\r\n\r\n");
+    await eventually(() => client.received().includes("200 OK"), "the answer");
+    expect(seen).toBe("Shop.example /a?b");
+  });
+});
+
+describe("an answer that breaks off", () => {
+  it.each([
+    ["by length", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", "HTTP/1.1"],
+    ["by chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n", "HTTP/1.1"],
+    [
+      "by chunks, to HTTP/1.0",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n",
+      "HTTP/1.0",
+    ],
+  ])("%s breaks the client's connection", async (_, text, version) => {
+    let backendSide: Socket | null = null;
+    const origin = await startRawBackend((socket) => {
+      backendSide = socket;
+      onRequestHead(socket, () => socket.write(text));
+    });
+    const { port, scheduling, logged } = await startGateway([origin, await healthy()]);
+    const client = sendRaw(port, `GET / ${version}\r\nHost: h\r\n\r\n`);
+    let error: NodeJS.ErrnoException | null = null;
+    client.socket.on("error", (reason) => {
+      error = reason;
+    });
+    await eventually(() => client.received().includes("part"), "the part");
+    (backendSide as unknown as Socket).destroy();
+    await eventually(client.closed, "the client's connection to end");
+    expect(error).toMatchObject({ code: "ECONNRESET" });
+    expect(client.received()).not.toContain("\r\n0\r\n");
+    expect(scheduling.picked).toEqual(["b1"]);
+    expect(scheduling.released).toMatchObject([{ outcome: "failure", ttfbMs: expect.any(Number) }]);
+    expect(logged).toMatchObject([{ status: 200, reason: expect.stringContaining("broke off") }]);
+  });
+
+  it("by a silence longer than the route allows breaks the client's connection", async () => {
+    const origin = await startRawBackend((socket) =>
+      onRequestHead(socket, () => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")),
+    );
+    const { url, scheduling } = await startGateway([origin], { routes: [{ ...route, timeouts }] });
+    await expect(send(url)).rejects.toMatchObject({ code: "ECONNRESET" });
+    expect(scheduling.released).toMatchObject([{ outcome: "failure" }]);
+  });
+});
+
+describe("a client that leaves", () => {
+  it("before the answer: the backend's connection is closed at once and nothing is held against it", async () => {
+    let backendClosed = false;
+    const origin = await startRawBackend((socket) => {
+      socket.on("close", () => {
+        backendClosed = true;
+      });
+      onRequestHead(socket, () => {});
+    });
+    const { url, scheduling, metric, logged } = await startGateway([origin]);
+    const outgoing = request(url, { agent: false });
+    outgoing.on("error", () => {});
+    outgoing.end();
+    await eventually(() => scheduling.held() === 1, "the pick");
+    outgoing.destroy();
+    await eventually(() => backendClosed, "the backend's connection to close");
+    expect(scheduling.released).toMatchObject([{ backend: "b1", outcome: "canceled", ttfbMs: null }]);
+    expect(logged).toMatchObject([{ status: 499, backend: "b1", attempts: 1 }]);
+    expect(await metric("evenkeel_gateway_client_aborts_total")).toBe(1);
+  });
+
+  it("in the middle of the answer: as canceled", async () => {
+    let backendClosed = false;
+    const origin = await startBackend((_, response) => {
+      response.write("part");
+      response.on("close", () => {
+        backendClosed = true;
+      });
+    });
+    const { port, scheduling } = await startGateway([origin]);
+    const client = sendRaw(port, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    await eventually(() => client.received().includes("part"), "the part");
+    client.socket.destroy();
+    await eventually(() => backendClosed, "the backend's connection to close");
+    expect(scheduling.released).toMatchObject([{ outcome: "canceled", ttfbMs: expect.any(Number) }]);
+  });
+
+  it("in the middle of a streamed upload: as canceled", async () => {
+    let backendClosed = false;
+    const origin = await startBackend((incoming) => {
+      incoming.on("error", () => {});
+      incoming.on("close", () => {
+        backendClosed = true;
+      });
+    });
+    const { port, scheduling } = await startGateway([origin]);
+    const client = sendRaw(
+      port,
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    );
+    await eventually(() => scheduling.held() === 1, "the pick");
+    client.socket.destroy();
+    await eventually(() => backendClosed, "the backend's connection to close");
+    expect(scheduling.released).toMatchObject([{ outcome: "canceled" }]);
+  });
+
+  it("in the middle of a small body: nothing was picked", async () => {
+    const { port, scheduling, logged } = await startGateway([await healthy()]);
+    const client = sendRaw(port, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
+    await eventually(
+      () => client.socket.bytesWritten > 0 && !client.socket.connecting,
+      "the part to be sent",
+    );
+    client.socket.end();
+    await eventually(() => logged.length === 1, "the end of the request");
+    expect(logged).toMatchObject([{ status: 499, attempts: 0 }]);
+    expect(scheduling.picked).toEqual([]);
+  });
+
+  it("while the decision is on its way: the pick is released when it comes", async () => {
+    const { url, scheduling, logged } = await startGateway([await healthy()]);
+    const decide = scheduling.hesitate();
+    const outgoing = request(url, { agent: false });
+    outgoing.on("error", () => {});
+    outgoing.end();
+    await eventually(() => scheduling.waiting() === 1, "the want");
+    outgoing.destroy();
+    await eventually(() => logged.length === 1, "the end of the request");
+    decide();
+    expect(scheduling.released).toMatchObject([{ outcome: "canceled" }]);
+    expect(scheduling.held()).toBe(0);
+  });
+});
+
+describe("every pick is released exactly once", () => {
+  it("whatever mix of success, failure and departure", async () => {
+    const reset = await resetting();
+    const flaky = await startBackend((incoming, response) => {
+      if (incoming.url === "/cut") {
+        response.writeHead(200, { "content-length": 9 }).write("x");
+        setImmediate(() => response.destroy());
+      } else if (incoming.url !== "/hang") {
+        response.end("ok");
+      }
+    });
+    const { url, scheduling, logged } = await startGateway([reset.origin, flaky, await closedOrigin()]);
+    const paths = ["/ok", "/cut", "/hang", "/ok", "/cut"];
+    const methods = ["GET", "POST"];
+    const all = Array.from({ length: 60 }, (_, i) => {
+      const path = paths[i % paths.length] as string;
+      const method = methods[i % methods.length] as string;
+      return new Promise<void>((resolve) => {
+        const outgoing = request(new URL(path, url), { method, agent: false }, (response) => {
+          response.on("error", () => {});
+          response.resume().on("close", resolve);
+        });
+        outgoing.on("error", () => resolve());
+        outgoing.end();
+        if (path === "/hang") setTimeout(() => outgoing.destroy(), i);
+      });
+    });
+    await Promise.all(all);
+    await eventually(() => logged.length === 60, "the end of all requests");
+    expect(scheduling.held()).toBe(0);
+    expect(scheduling.released).toHaveLength(scheduling.picked.length);
+  });
+});

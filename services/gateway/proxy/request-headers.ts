@@ -1,0 +1,29 @@
+// The header section sent to the backend: the client's own, in order, spelling and number, without what ends at
+// this hop; then what this proxy says itself, which the client can neither preset nor take away.
+import type { IncomingMessage } from "node:http";
+import type { Target } from "../routing/target.ts";
+import { addForwarding, mayPass, peerAddress, type Trust } from "./forwarding.ts";
+import { HOP_BY_HOP, nominatedFields } from "./hop-by-hop.ts";
+
+const WANTS_TRAILERS = /(?:^|,)\s*trailers\s*(?:,|$)/i;
+
+/** A flat list of names and values. */
+export function requestHeaders(request: IncomingMessage, target: Target, trust: Trust): string[] {
+  const incoming = request.headers;
+  const peer = peerAddress(request);
+  const trusted = trust(peer);
+  const nominated = nominatedFields(incoming.connection);
+  const raw = request.rawHeaders;
+  const headers: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || lower === "expect" || nominated?.has(lower)) continue;
+    if (mayPass(lower, trusted)) headers.push(name, raw[i + 1] as string);
+  }
+  // Trailers of the response are passed on, so a client's wish for them may be too.
+  if (WANTS_TRAILERS.test(String(incoming.te))) headers.push("te", "trailers");
+  const port = request.socket.localPort ?? 0;
+  addForwarding(headers, incoming, { peer, authority: target.authority, proto: "http", port }, trusted);
+  return headers;
+}

@@ -1,0 +1,264 @@
+// For tests of the data path: a scheduling in memory that remembers what it was told, backends and a gateway on
+// loopback, and clients that show the raw bytes.
+import { createServer, type IncomingMessage, type RequestListener, request, type Server } from "node:http";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import type { Pool } from "@evenkeel/core/config/resolve.ts";
+import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
+import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
+import { createMetrics, type Metrics } from "@evenkeel/runtime/metrics.ts";
+import { afterEach } from "vitest";
+import { createDataPath, type DataPath, type DataPathOptions } from "../data-path.ts";
+import type { Outcome, Pick, Scheduling } from "../scheduling/scheduling.ts";
+
+const WAIT_MS = 5_000;
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+export interface Released {
+  backend: string;
+  outcome: Outcome;
+  ttfbMs: number | null;
+}
+
+export interface MemoryScheduling extends Scheduling {
+  readonly released: Released[];
+  /** Backends picked, in order. */
+  readonly picked: string[];
+  /** What is held now, over all pools. */
+  held(): number;
+  /** How many `acquire` calls wait for an answer. */
+  waiting(): number;
+  /** Answers no `acquire` until the function returned is called. */
+  hesitate(): () => void;
+}
+
+/** Picks the first backend of the pool that is not excluded. Throws when a pick is released twice. */
+export function createMemoryScheduling(): MemoryScheduling {
+  let pools = new Map<string, Pool>();
+  const open = new Set<Pick>();
+  const released: Released[] = [];
+  const picked: string[] = [];
+  let waiting: (() => void)[] | null = null;
+
+  const take = (pool: string, backend: { id: string; url: string } | undefined): Pick | null => {
+    if (!backend) return null;
+    const pick: Pick = { pool, backend: backend.id, url: backend.url, source: "scheduler" };
+    open.add(pick);
+    picked.push(backend.id);
+    return pick;
+  };
+
+  return {
+    released,
+    picked,
+    held: () => open.size,
+    waiting: () => waiting?.length ?? 0,
+    hesitate() {
+      waiting = [];
+      return () => {
+        const answers = waiting ?? [];
+        waiting = null;
+        for (const answer of answers) answer();
+      };
+    },
+    acquire(pool, exclude, done) {
+      const answer = () =>
+        done(
+          take(
+            pool,
+            pools.get(pool)?.backends.find(({ id }) => !exclude.includes(id)),
+          ),
+        );
+      if (waiting) waiting.push(answer);
+      else answer();
+    },
+    hold: (pool, backend) =>
+      take(
+        pool,
+        pools.get(pool)?.backends.find(({ id }) => id === backend),
+      ),
+    release(pick, outcome, ttfbMs) {
+      if (!open.delete(pick)) throw new Error(`released twice: ${pick.backend}`);
+      released.push({ backend: pick.backend, outcome, ttfbMs });
+    },
+    setPools(next) {
+      pools = new Map(next.map((pool) => [pool.name, pool]));
+    },
+    view: () => [],
+    stop: async () => {},
+  };
+}
+
+/** A backend that speaks HTTP. Answers its origin. */
+export async function startBackend(handler: RequestListener): Promise<string> {
+  const server = createServer({ maxHeaderSize: 64 * 1024 }, handler);
+  server.maxHeadersCount = 0;
+  return listenOn(server);
+}
+
+/** A backend that gets the bare connection. */
+export async function startRawBackend(handler: (socket: Socket) => void): Promise<string> {
+  return listenOn(
+    createTcpServer((socket) => {
+      socket.on("error", () => {});
+      handler(socket);
+    }),
+  );
+}
+
+async function listenOn(server: Server | ReturnType<typeof createTcpServer>): Promise<string> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => {
+    for (const socket of sockets) socket.destroy();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** An origin on which nothing listens. */
+export async function closedOrigin(): Promise<string> {
+  const server = createTcpServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
+export interface TestGateway {
+  url: string;
+  port: number;
+  dataPath: DataPath;
+  scheduling: MemoryScheduling;
+  metrics: Metrics;
+  logged: Record<string, unknown>[];
+  /** The value of one series. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>;
+}
+
+/** A gateway with one pool "p" of these backends, named b1, b2, … and one route to it, unless `config` says else. */
+export async function startGateway(
+  origins: readonly string[],
+  config: Partial<ConfigDocument> = {},
+  options: Partial<DataPathOptions> = {},
+): Promise<TestGateway> {
+  const scheduling = createMemoryScheduling();
+  const metrics = createMetrics();
+  const logged: Record<string, unknown>[] = [];
+  const accessLog = { info: (line: Record<string, unknown>) => logged.push(line) };
+  const dataPath = createDataPath({
+    scheduling,
+    metrics,
+    accessLog: accessLog as never,
+    clock: () => performance.now(),
+    portOffset: 0,
+    drainGraceMs: 0,
+    drainDeadlineMs: WAIT_MS,
+    ...options,
+  });
+  await dataPath.configure(resolveConfig({ ...documentFor(origins), ...config }));
+  cleanups.push(() => dataPath.drain());
+  const url = dataPath.listeners()[0]?.url ?? "";
+  const metric = async (name: string, labels: Record<string, string> = {}) => {
+    const found = await metrics.registry.getSingleMetric(name)?.get();
+    const wanted = Object.entries(labels);
+    const series = found?.values.filter((value) =>
+      wanted.every(([label, is]) => (value.labels as Record<string, unknown>)[label] === is),
+    );
+    return (series ?? []).reduce((sum, { value }) => sum + value, 0);
+  };
+  return { url, port: Number(url.split(":")[2]), dataPath, scheduling, metrics, logged, metric };
+}
+
+export const documentFor = (origins: readonly string[]): ConfigDocument => ({
+  listeners: [{ name: "web", protocol: "http", port: 0, address: "127.0.0.1" }],
+  routes: [{ name: "all", match: {}, proxy: "dynamic", pool: "p" }],
+  pools: [{ name: "p", backends: origins.map((url, i) => ({ id: `b${i + 1}`, url })) }],
+  debugHeaders: true,
+});
+
+export interface Answer {
+  status: number;
+  headers: IncomingMessage["headers"];
+  rawHeaders: string[];
+  body: Buffer;
+  text: string;
+}
+
+export interface Sending {
+  method?: string;
+  path?: string;
+  headers?: Record<string, string | string[]>;
+  body?: string | Buffer;
+}
+
+/** One request on a connection of its own; rejects when the answer does not arrive whole. */
+export function send(
+  url: string,
+  { method = "GET", path = "/", headers = {}, body }: Sending = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, path, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => {
+        const whole = Buffer.concat(chunks);
+        const { statusCode = 0, headers, rawHeaders } = response;
+        resolve({ status: statusCode, headers, rawHeaders, body: whole, text: whole.toString() });
+      });
+    });
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+export interface RawClient {
+  socket: Socket;
+  received(): string;
+  closed(): boolean;
+}
+
+/** A bare connection to the gateway, on which `text` is sent. */
+export function sendRaw(port: number, text: string): RawClient {
+  const socket = connect(port, "127.0.0.1");
+  let received = "";
+  let closed = false;
+  socket.on("data", (chunk) => {
+    received += chunk.toString("latin1");
+  });
+  socket.on("error", () => {});
+  socket.on("close", () => {
+    closed = true;
+  });
+  socket.write(Buffer.from(text, "latin1"));
+  cleanups.push(() => socket.destroy());
+  return { socket, received: () => received, closed: () => closed };
+}
+
+/** Waits for a condition, with a bound. */
+export async function eventually(condition: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + WAIT_MS;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`did not happen within ${WAIT_MS} ms: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** The first data of a connection that looks like a whole header section. */
+export function onRequestHead(socket: Socket, handle: (head: string) => void): void {
+  let text = "";
+  socket.on("data", function read(chunk) {
+    text += chunk.toString("latin1");
+    if (!text.includes("\r\n\r\n")) return;
+    socket.off("data", read);
+    handle(text);
+  });
+}
