@@ -11,6 +11,7 @@ import { announceMember, readMembers } from "@evenkeel/runtime/presence.ts";
 import { openRedis, openSubscriber } from "@evenkeel/runtime/redis.ts";
 import { createApi } from "./api/server.ts";
 import { createBatcher } from "./batching/batcher.ts";
+import { watchMembers } from "./members-watch.ts";
 import { createSchedulerMetrics } from "./metrics.ts";
 import { followConfig } from "./reconcile/following.ts";
 
@@ -30,7 +31,7 @@ async function start(): Promise<Service> {
   // Decisions have a connection to themselves: no administrator's request and no large pool makes one wait.
   const decisions = openRedis({ url, name: `${id}:decisions`, commandTimeoutMs: DECISION_TIMEOUT_MS }, log);
   const redis = openRedis({ url, name: id }, log);
-  const { registry, batches, onReconciled } = createSchedulerMetrics(decisions, log);
+  const { metrics, batches, onReconciled } = createSchedulerMetrics(decisions, log);
   const configs = createConfigStore({ redis, prefix });
   const ledger = createRedisLedger({ redis, prefix });
   const deciding = createRedisLedger({ redis: decisions, prefix });
@@ -39,8 +40,10 @@ async function start(): Promise<Service> {
   let stopping = false;
   const notReady = () =>
     stopping ? "stopping" : decisions.status === "ready" ? reconciler.lacking() : "redis unreachable";
+  const members = () => readMembers(redis, prefix);
+  const watch = watchMembers({ readMembers: members, metrics, log });
   const api = await createApi({
-    registry,
+    registry: metrics.registry,
     notReady,
     log,
     token,
@@ -48,7 +51,7 @@ async function start(): Promise<Service> {
     ledger,
     configs,
     reconciler,
-    readMembers: () => readMembers(redis, prefix),
+    readMembers: members,
   });
   await api.listen({ host, port: adminPort });
   const { port } = api.server.address() as AddressInfo;
@@ -66,6 +69,7 @@ async function start(): Promise<Service> {
       await presence.leave();
       await api.close();
       reconciler.close();
+      watch.close();
       decisions.disconnect();
       redis.disconnect();
     },

@@ -9,7 +9,7 @@ const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
 const LEDGER_BUCKETS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5];
 
 export interface SchedulerMetrics {
-  registry: Metrics["registry"];
+  metrics: Metrics;
   batches: BatchObserver;
   onReconciled(configVersion: number): void;
 }
@@ -43,7 +43,7 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
   decisions.on("ready", () => up.set(1));
   decisions.on("close", () => up.set(0));
   return {
-    registry: metrics.registry,
+    metrics,
     batches: {
       calling(statements) {
         size.observe(statements);

@@ -1,5 +1,6 @@
 // A running process of the cluster, as it announces itself.
-export type Role = "gateway" | "scheduler" | "health-monitor";
+export const ROLES = ["gateway", "scheduler", "health-monitor"] as const;
+export type Role = (typeof ROLES)[number];
 
 export interface Member {
   role: Role;

@@ -12,6 +12,8 @@ import { createSnapshot } from "./snapshot.ts";
 
 /** A request waits no longer than this for a settle; then this gateway picks by itself. */
 export const DECISION_TIMEOUT_MS = 25;
+/** Late answers now and then are counted; this long without one in time is worth a log line. */
+const LATE_FOR_LONG_MS = 1_000;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 500;
 /** A pool older than what we know is believed after this: its version was not overtaken, it was lost with Redis. */
@@ -31,7 +33,11 @@ export interface Observer {
   decided(pool: string, source: Pick["source"]): void;
   settled(pool: string, durationMs: number): void;
   failed(pool: string, reason: string): void;
-  deciding(pool: string, by: PoolView["deciding"], reason: string): void;
+  overdue(pool: string): void;
+  deciding(pool: string, by: PoolView["deciding"]): void;
+  /** Schedulers fail, or are late for long; null: they answer again. */
+  trouble(pool: string, reason: string | null): void;
+  panic(pool: string, on: boolean): void;
 }
 
 export interface PoolClient {
@@ -74,6 +80,9 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
   let scheduled = false;
   let stopped = false;
   let deciding: PoolView["deciding"] = "scheduler";
+  let decidingSinceMs = clock();
+  let trouble = false;
+  let panic = false;
   let retrying = false;
   let retryMs = RETRY_MIN_MS;
   let retryTimer: NodeJS.Timeout | null = null;
@@ -100,14 +109,27 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
     }
   };
 
-  const decideBy = (by: PoolView["deciding"], reason: string) => {
+  const decideBy = (by: PoolView["deciding"]) => {
     if (deciding === by) return;
     deciding = by;
-    observe.deciding(name, by, reason);
+    decidingSinceMs = clock();
+    observe.deciding(name, by);
   };
 
-  const giveUpWaiting = (reason: string) => {
-    decideBy("fallback", reason);
+  const noteTrouble = (reason: string | null) => {
+    if (trouble === (reason !== null)) return;
+    trouble = reason !== null;
+    observe.trouble(name, reason);
+  };
+
+  const notePanic = () => {
+    if (panic === snapshot.panic) return;
+    panic = snapshot.panic;
+    observe.panic(name, panic);
+  };
+
+  const giveUpWaiting = () => {
+    decideBy("fallback");
     const wants = waiting;
     waiting = [];
     if (inFlight) serveAlone(inFlight.wants);
@@ -130,7 +152,8 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
     const url = schedulers.prefer(name) ?? (retrying ? schedulers.lastResort() : null);
     retrying = false;
     if (url === null) {
-      giveUpWaiting("no scheduler answers");
+      noteTrouble("no scheduler is known or answers");
+      giveUpWaiting();
       retryLater();
       return;
     }
@@ -175,7 +198,8 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
       settle.call?.abort(new Error(`no answer within ${SETTLE_TIMEOUT_MS} ms`));
       return;
     }
-    giveUpWaiting(`no answer within ${DECISION_TIMEOUT_MS} ms`);
+    if (deciding === "scheduler") observe.overdue(name);
+    giveUpWaiting();
     patience.refresh();
   };
 
@@ -189,7 +213,8 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
       if (response.resync) full = true;
       if (response.pool) adopt(response.pool);
       else if (response.version !== snapshot.version) refresh = true;
-      decideBy("scheduler", "settled");
+      noteTrouble(null);
+      decideBy("scheduler");
       serve(settle.wants, response.picks);
     }
     if (waiting.length > 0 || row.dirty || full || refresh) kick();
@@ -199,6 +224,7 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
     if (pool.version < snapshot.version && clock() - snapshotAtMs < OLDER_BELIEVED_AFTER_MS) return;
     if (pool.version !== snapshot.version) snapshotAtMs = clock();
     snapshot.replace(pool, row.held);
+    notePanic();
   };
 
   const serve = (wants: PendingWant[], picks: (string | null)[]) => {
@@ -234,7 +260,8 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
       send();
       return;
     }
-    giveUpWaiting(error.message);
+    noteTrouble(error.message);
+    giveUpWaiting();
     retryLater();
   };
 
@@ -273,6 +300,8 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
     },
     configure: (pool) => snapshot.configure(pool),
     beat() {
+      const aloneForMs = deciding === "fallback" ? clock() - decidingSinceMs : 0;
+      if (aloneForMs > LATE_FOR_LONG_MS) noteTrouble(`answers take longer than ${DECISION_TIMEOUT_MS} ms`);
       refresh = true;
       kick();
     },
@@ -280,6 +309,7 @@ export function createPoolClient(options: PoolClientOptions): PoolClient {
       if (event.version <= snapshot.version) return;
       const complete = event.changes !== undefined && snapshot.apply(event.version, event.changes);
       snapshotAtMs = clock();
+      notePanic();
       if (complete) return;
       refresh = true;
       kick();

@@ -85,9 +85,19 @@ function createObserver({ metrics, log }: SchedulingOptions): Observer {
   const failures = metrics.counter("evenkeel_gateway_settle_failures_total", "Settles without an answer", [
     "pool",
   ]);
+  const overdue = metrics.counter(
+    "evenkeel_gateway_settles_overdue_total",
+    "Settles that requests did not wait for to the end",
+    ["pool"],
+  );
   const fallback = metrics.gauge(
     "evenkeel_gateway_fallback",
     "1 while this gateway picks by itself because no scheduler answers",
+    ["pool"],
+  );
+  const panics = metrics.gauge(
+    "evenkeel_gateway_panic",
+    "1 while more than half of a pool is unhealthy and every active backend is used",
     ["pool"],
   );
   return {
@@ -97,10 +107,16 @@ function createObserver({ metrics, log }: SchedulingOptions): Observer {
       failures.inc({ pool });
       log.debug({ pool, reason }, "settle failed");
     },
-    deciding(pool, by, reason) {
-      fallback.set({ pool }, by === "fallback" ? 1 : 0);
-      if (by === "fallback") log.warn({ pool, reason }, "picking by itself until a scheduler answers");
+    overdue: (pool) => overdue.inc({ pool }),
+    deciding: (pool, by) => fallback.set({ pool }, by === "fallback" ? 1 : 0),
+    trouble(pool, reason) {
+      if (reason !== null) log.warn({ pool, reason }, "picking by itself until a scheduler answers");
       else log.info({ pool }, "a scheduler answers again");
+    },
+    panic(pool, on) {
+      panics.set({ pool }, on ? 1 : 0);
+      if (on) log.warn({ pool }, "panic: more than half of the pool is unhealthy, using all of it");
+      else log.info({ pool }, "panic is over");
     },
   };
 }

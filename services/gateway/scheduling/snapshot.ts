@@ -22,6 +22,8 @@ interface Known {
 
 export interface Snapshot {
   readonly version: number;
+  /** More than half of the active backends are unhealthy, so all of them are used. */
+  readonly panic: boolean;
   url(backend: string): string | undefined;
   eligible(): string[];
   /** Keeps what is known of backends that stay; takes newcomers for healthy until told otherwise. */
@@ -36,13 +38,14 @@ export interface Snapshot {
 export function createSnapshot(): Snapshot {
   let version = 0;
   let backends = new Map<string, Known>();
+  let panic = false;
   let candidates: Known[] = [];
   /** Running sum of the candidates' weights, for a draw by weight. */
   let sums: number[] = [];
 
   const index = () => {
     const all = [...backends.values()];
-    const panic = isPanic(all);
+    panic = isPanic(all);
     candidates = all.filter((b) => b.mode === "active" && (panic || b.health === "healthy"));
     let sum = 0;
     sums = candidates.map((b) => {
@@ -66,6 +69,9 @@ export function createSnapshot(): Snapshot {
   return {
     get version() {
       return version;
+    },
+    get panic() {
+      return panic;
     },
     url: (backend) => backends.get(backend)?.url,
     eligible: () => candidates.map((b) => b.id).sort(),
