@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 // unit: pure code and loopback sockets. redis: a real Redis. e2e: whole clusters of real processes.
+// One kind after the other, so that clusters have the machine to themselves.
 // compose: docker-compose.yml on a Docker Engine, run only by `npm run test:compose`.
 export default defineConfig({
   test: {
@@ -8,6 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          sequence: { groupOrder: 0 },
           include: ["{libs,services,test,load}/**/*.test.ts"],
           exclude: ["**/node_modules/**", "**/*.redis.test.ts", "**/*.e2e.test.ts", "**/*.compose.test.ts"],
         },
@@ -15,6 +17,7 @@ export default defineConfig({
       {
         test: {
           name: "redis",
+          sequence: { groupOrder: 1 },
           include: ["{libs,services,test}/**/*.redis.test.ts"],
           globalSetup: ["test/support/redis-setup.ts"],
           testTimeout: 30_000,
@@ -24,6 +27,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
+          sequence: { groupOrder: 2 },
           include: ["test/**/*.e2e.test.ts"],
           globalSetup: ["test/support/redis-setup.ts"],
           fileParallelism: false,
