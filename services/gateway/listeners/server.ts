@@ -16,6 +16,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const CHECK_INTERVAL_MS = 2_000;
 /** A connection without a request is closed after this. */
 const KEEP_ALIVE_MS = 75_000;
+/** For a client to read why its request was refused. */
+const LINGER_MS = 2_000;
 /** Open connections of one listener; more are closed at once. */
 const MAX_CONNECTIONS = 50_000;
 
@@ -42,6 +44,7 @@ export function createHttpServer(onRequest: OnRequest, onRefused: OnRefused): Se
     const status = statusOf(error);
     if (socket.writable && status !== null && !isAnswering(socket)) {
       onRefused(status);
+      socket.setTimeout(LINGER_MS);
       socket.end(
         `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
       );

@@ -78,4 +78,4 @@ export function addForwarding(
 
 const extended = (list: string | undefined, last: string): string => (list ? `${list}, ${last}` : last);
 
-const forwardedNode = (address: string): string => (isIPv6(address) ? `"[${address}]"` : address);
+const forwardedNode = (address: string): string => (address.includes(":") ? `"[${address}]"` : address);

@@ -71,7 +71,7 @@ export function createReport(metrics: Metrics, accessLog: Log | null): Report {
       count(route, request.status);
       durations.observe({ route }, request.durationMs / 1_000);
       if (request.status === CLIENT_ABORT) aborts.inc();
-      accessLog?.info(request, "request");
+      accessLog?.info(lineOf(request), "request");
     },
     refused: (status) => count(NO_ROUTE, status),
     retried: (pool) => retries.inc({ pool }),
@@ -90,3 +90,12 @@ export function createReport(metrics: Metrics, accessLog: Log | null): Report {
     },
   };
 }
+
+const lineOf = (request: Finished): Finished => ({
+  ...request,
+  durationMs: toMicroseconds(request.durationMs),
+  ttfbMs: request.ttfbMs === null ? null : toMicroseconds(request.ttfbMs),
+});
+
+/** Still ms; finer digits are noise. */
+const toMicroseconds = (ms: number): number => Math.round(ms * 1_000) / 1_000;

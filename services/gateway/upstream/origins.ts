@@ -16,10 +16,8 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 2_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 
 export interface Origin {
-  /** Sent as TLS server name and kept apart from the client's Host. */
+  /** The name to connect by; without it undici would take the client's Host for it. */
   readonly hostname: string;
-  /** Requests dispatched and not yet ended. */
-  readonly active: number;
   /** Takes one of the bounded places; false when all are taken. Give it back with `leave`. */
   enter(): boolean;
   leave(): void;
@@ -90,19 +88,16 @@ function openOrigin(url: string, connectTimeoutMs: number): Entry {
     keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
   });
-  let active = 0;
+  let taken = 0;
   const origin: Origin = {
-    hostname: new URL(url).hostname,
-    get active() {
-      return active;
-    },
+    hostname: new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"),
     enter() {
-      if (active >= MAX_CONNECTIONS_PER_ORIGIN) return false;
-      active += 1;
+      if (taken >= MAX_CONNECTIONS_PER_ORIGIN) return false;
+      taken += 1;
       return true;
     },
     leave() {
-      active -= 1;
+      taken -= 1;
     },
     dispatch(options, handler) {
       pool.dispatch(options, handler);
