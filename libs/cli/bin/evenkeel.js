@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 // Starts the command line under a Node that runs TypeScript as it is. Plain JavaScript that old versions understand: under
-// one of those it starts the Node that was installed with this package, and passes on signals and the exit code.
+// one of those it starts the Node that was installed with the packages, and passes on signals and the exit code.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 const OLDEST_MAJOR = 24;
@@ -15,12 +14,8 @@ if (Number.parseInt(process.versions.node, 10) >= OLDEST_MAJOR) {
 }
 
 function installedNode() {
-  try {
-    const path = createRequire(import.meta.url).resolve("node/bin/node");
-    if (existsSync(path)) return path;
-  } catch {
-    // Not installed: said below.
-  }
+  const path = fileURLToPath(new URL("../../../node_modules/.bin/node", import.meta.url));
+  if (existsSync(path)) return path;
   process.stderr.write(
     `evenkeel: needs Node ${OLDEST_MAJOR} or later, this is ${process.version}. Run \`npm ci\`, which brings one.\n`,
   );
