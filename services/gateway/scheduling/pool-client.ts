@@ -2,18 +2,18 @@
 // next, so batches form by themselves: none when idle, large exactly when it is busy. When no answer comes, requests
 // do not wait for it: this gateway picks by itself until one does, and then states its row in full.
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
-import { MAX_WANTS } from "@evenkeel/core/ledger/ledger.ts";
+import { MAX_WANTS, type PoolState } from "@evenkeel/core/ledger/ledger.ts";
 import type { Event } from "@evenkeel/core/wire/events.ts";
-import type { SettleResponse } from "@evenkeel/core/wire/settle.ts";
+import type { SettleRequest, SettleResponse } from "@evenkeel/core/wire/settle.ts";
+import type { Observer } from "./observer.ts";
 import { createRow } from "./row.ts";
 import { type Schedulers, SETTLE_TIMEOUT_MS, type SettleCall, SettleRefused } from "./schedulers.ts";
 import type { Outcome, Pick, PoolView } from "./scheduling.ts";
 import { createSnapshot } from "./snapshot.ts";
+import { Standing } from "./standing.ts";
 
 /** A request waits no longer than this for a settle; then this gateway picks by itself. */
-export const DECISION_TIMEOUT_MS = 25;
-/** Late answers now and then are counted; this long without one in time is worth a log line. */
-const LATE_FOR_LONG_MS = 1_000;
+const DECISION_TIMEOUT_MS = 25;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 500;
 /** A pool older than what we know is believed after this: its version was not overtaken, it was lost with Redis. */
@@ -25,38 +25,15 @@ export interface PoolClientOptions {
   schedulers: Schedulers;
   clock: () => number;
   random: () => number;
-  observe: Observer;
+  observer: Observer;
 }
 
-/** What is worth counting and logging. */
-export interface Observer {
-  decided(pool: string, source: Pick["source"]): void;
-  settled(pool: string, durationMs: number): void;
-  failed(pool: string, reason: string): void;
-  overdue(pool: string): void;
-  deciding(pool: string, by: PoolView["deciding"]): void;
-  /** Schedulers fail, or are late for long; null: they answer again. */
-  trouble(pool: string, reason: string | null): void;
-  panic(pool: string, on: boolean): void;
-}
-
-export interface PoolClient {
-  acquire(exclude: readonly string[], done: (pick: Pick | null) => void): void;
-  hold(backend: string): Pick | null;
-  release(pick: Pick, outcome: Outcome, ttfbMs: number | null): void;
-  configure(pool: Pool): void;
-  /** Once a heartbeat: states that this gateway lives and refreshes the snapshot's counts. */
-  beat(): void;
-  onEvent(event: Event & { type: "pool" }): void;
-  view(): PoolView;
-  /** States an empty row and ends; resolves when that was answered or failed. */
-  stop(): Promise<void>;
-}
+type Done = (pick: Pick | null) => void;
 
 interface PendingWant {
   exclude: readonly string[];
   /** Null once the request has been served otherwise. */
-  done: ((pick: Pick | null) => void) | null;
+  done: Done | null;
 }
 
 interface Settle {
@@ -65,278 +42,288 @@ interface Settle {
   sentAtMs: number;
 }
 
-export function createPoolClient(options: PoolClientOptions): PoolClient {
-  const { gatewayId, schedulers, clock, random, observe } = options;
-  const name = options.pool.name;
-  const row = createRow();
-  const snapshot = createSnapshot();
-  snapshot.configure(options.pool);
+export class PoolClient {
+  readonly #options: PoolClientOptions;
+  readonly #name: string;
+  readonly #row = createRow();
+  readonly #snapshot = createSnapshot();
+  readonly #standing: Standing;
+  /** One timer per pool, not per request: the settle in flight is overdue, or has failed. */
+  readonly #patience: NodeJS.Timeout;
+  #seq = 0;
+  #full = true;
+  #refresh = true;
+  #waiting: PendingWant[] = [];
+  #inFlight: Settle | null = null;
+  #scheduled = false;
+  #stopped = false;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #retrying = false;
+  #retryMs = RETRY_MIN_MS;
+  #snapshotAtMs: number;
 
-  let seq = 0;
-  let full = true;
-  let refresh = true;
-  let waiting: PendingWant[] = [];
-  let inFlight: Settle | null = null;
-  let scheduled = false;
-  let stopped = false;
-  let deciding: PoolView["deciding"] = "scheduler";
-  let decidingSinceMs = clock();
-  let trouble = false;
-  let panic = false;
-  let retrying = false;
-  let retryMs = RETRY_MIN_MS;
-  let retryTimer: NodeJS.Timeout | null = null;
-  let snapshotAtMs = clock();
+  constructor(options: PoolClientOptions) {
+    this.#options = options;
+    this.#name = options.pool.name;
+    this.#standing = new Standing(options.observer, options.clock);
+    this.#snapshotAtMs = options.clock();
+    this.#snapshot.configure(options.pool);
+    // After this turn's input: an answer that lies in the socket while this process was busy is not overdue.
+    this.#patience = setTimeout(() => {
+      if (this.#inFlight) setImmediate(() => this.#checkOverdue());
+    }, DECISION_TIMEOUT_MS).unref();
+  }
 
-  const pickOf = (backend: string, source: Pick["source"]): Pick | null => {
-    const url = snapshot.url(backend);
-    return url === undefined ? null : { pool: name, backend, url, source };
-  };
+  acquire(exclude: readonly string[], done: Done): void {
+    if (this.#standing.deciding === "fallback" || this.#stopped) done(this.#pickAlone(exclude));
+    else this.#waiting.push({ exclude, done });
+    this.#kick();
+  }
 
-  const pickAlone = (exclude: readonly string[]): Pick | null => {
-    const backend = snapshot.choose(row.held, exclude, random);
+  hold(backend: string): Pick | null {
+    const pick = this.#pickOf(backend, "static");
+    if (!pick) return null;
+    this.#row.took(backend);
+    this.#options.observer.decided("static");
+    this.#kick();
+    return pick;
+  }
+
+  release(pick: Pick, outcome: Outcome, ttfbMs: number | null): void {
+    this.#row.released(pick.backend, outcome, ttfbMs);
+    this.#kick();
+  }
+
+  configure(pool: Pool): void {
+    this.#snapshot.configure(pool);
+  }
+
+  /** Once a heartbeat: states that this gateway lives and refreshes the snapshot's counts. */
+  beat(): void {
+    this.#standing.beat();
+    this.#refresh = true;
+    this.#kick();
+  }
+
+  onEvent(event: Event & { type: "pool" }): void {
+    if (event.version <= this.#snapshot.version) return;
+    const complete = event.changes !== undefined && this.#snapshot.apply(event.version, event.changes);
+    this.#snapshotAtMs = this.#options.clock();
+    this.#standing.panic(this.#snapshot.panic);
+    if (complete) return;
+    this.#refresh = true;
+    this.#kick();
+  }
+
+  view(): PoolView {
+    return {
+      pool: this.#name,
+      version: this.#snapshot.version,
+      deciding: this.#standing.deciding,
+      held: Object.fromEntries(this.#row.held),
+      eligible: this.#snapshot.eligible(),
+    };
+  }
+
+  /** States an empty row and ends; resolves when that was answered or failed. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearTimeout(this.#patience);
+    if (this.#retryTimer) clearTimeout(this.#retryTimer);
+    this.#serveAlone(this.#inFlight?.wants ?? []);
+    this.#inFlight?.call?.abort(new Error("the gateway stops asking for this pool"));
+    this.#serveAlone(this.#waiting.splice(0));
+    await this.#stateNothing();
+    this.#options.observer.close();
+  }
+
+  #pickOf(backend: string, source: Pick["source"]): Pick | null {
+    const url = this.#snapshot.url(backend);
+    return url === undefined ? null : { pool: this.#name, backend, url, source };
+  }
+
+  #pickAlone(exclude: readonly string[]): Pick | null {
+    const backend = this.#snapshot.choose(this.#row.held, exclude, this.#options.random);
     if (backend === null) return null;
-    row.took(backend);
-    observe.decided(name, "fallback");
-    return pickOf(backend, "fallback");
-  };
+    this.#row.took(backend);
+    this.#options.observer.decided("fallback");
+    return this.#pickOf(backend, "fallback");
+  }
 
-  const serveAlone = (wants: PendingWant[]) => {
+  #serveAlone(wants: readonly PendingWant[]): void {
     for (const want of wants) {
       const { done } = want;
       want.done = null;
-      done?.(pickAlone(want.exclude));
+      if (done) done(this.#pickAlone(want.exclude));
     }
-  };
+  }
 
-  const decideBy = (by: PoolView["deciding"]) => {
-    if (deciding === by) return;
-    deciding = by;
-    decidingSinceMs = clock();
-    observe.deciding(name, by);
-  };
-
-  const noteTrouble = (reason: string | null) => {
-    if (trouble === (reason !== null)) return;
-    trouble = reason !== null;
-    observe.trouble(name, reason);
-  };
-
-  const notePanic = () => {
-    if (panic === snapshot.panic) return;
-    panic = snapshot.panic;
-    observe.panic(name, panic);
-  };
-
-  const giveUpWaiting = () => {
-    decideBy("fallback");
-    const wants = waiting;
-    waiting = [];
-    if (inFlight) serveAlone(inFlight.wants);
-    serveAlone(wants);
-  };
+  #serveAllAlone(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    if (this.#inFlight) this.#serveAlone(this.#inFlight.wants);
+    this.#serveAlone(waiting);
+  }
 
   /** Deferred to the end of this turn of the event loop, so that requests read together are stated together. */
-  const kick = () => {
-    if (scheduled || inFlight || retryTimer || stopped) return;
-    scheduled = true;
+  #kick(): void {
+    if (this.#scheduled || this.#inFlight || this.#retryTimer || this.#stopped) return;
+    this.#scheduled = true;
     setImmediate(() => {
-      scheduled = false;
-      send();
+      this.#scheduled = false;
+      this.#send();
     });
-  };
+  }
 
-  const send = () => {
-    if (inFlight || retryTimer || stopped) return;
-    if (waiting.length === 0 && !row.dirty && !refresh && !full) return;
-    const url = schedulers.prefer(name) ?? (retrying ? schedulers.lastResort() : null);
-    retrying = false;
-    if (url === null) {
-      noteTrouble("no scheduler is known or answers");
-      giveUpWaiting();
-      retryLater();
+  #send(): void {
+    if (this.#inFlight || this.#retryTimer || this.#stopped) return;
+    if (this.#waiting.length === 0 && !this.#row.dirty && !this.#refresh && !this.#full) return;
+    const { schedulers } = this.#options;
+    const url = schedulers.prefer(this.#name) ?? (this.#retrying ? schedulers.lastResort() : null);
+    this.#retrying = false;
+    if (url !== null) {
+      this.#state(url, this.#takeWaiting());
       return;
     }
-    const wants = waiting.length > MAX_WANTS ? waiting.splice(0, MAX_WANTS) : waiting;
-    if (wants === waiting) waiting = [];
-    state(url, wants);
-  };
+    this.#standing.failed("no scheduler is known or answers");
+    this.#serveAllAlone();
+    this.#retryLater();
+  }
 
-  const state = (url: string, wants: PendingWant[]) => {
-    seq += 1;
-    const request = {
+  #takeWaiting(): PendingWant[] {
+    if (this.#waiting.length > MAX_WANTS) return this.#waiting.splice(0, MAX_WANTS);
+    const wants = this.#waiting;
+    this.#waiting = [];
+    return wants;
+  }
+
+  #state(url: string, wants: PendingWant[]): void {
+    const { clock, gatewayId, schedulers } = this.#options;
+    this.#seq += 1;
+    const request: SettleRequest = {
       gateway: gatewayId,
-      seq,
-      full,
-      ...row.take(full),
+      seq: this.#seq,
+      full: this.#full,
+      ...this.#row.take(this.#full),
       wants: wants.map(({ exclude }) => (exclude.length > 0 ? { exclude: [...exclude] } : {})),
-      version: snapshot.version,
-      refresh,
+      version: this.#snapshot.version,
+      refresh: this.#refresh,
     };
-    full = false;
-    refresh = false;
+    this.#full = false;
+    this.#refresh = false;
     const settle: Settle = { wants, call: null, sentAtMs: clock() };
-    inFlight = settle;
-    patience.refresh();
-    settle.call = schedulers.settle(url, name, request, (error, response) => {
-      inFlight = null;
-      if (response) answered(settle, response);
-      else failed(settle, url, error as Error);
+    this.#inFlight = settle;
+    this.#patience.refresh();
+    settle.call = schedulers.settle(url, this.#name, request, (error, response) => {
+      this.#inFlight = null;
+      if (response) this.#answered(settle, response);
+      else this.#failed(settle, url, error as Error);
     });
-  };
+  }
 
-  /** One timer per pool, not per request: the settle in flight is overdue, or has failed. */
-  const patience = setTimeout(() => {
-    // After this turn's input: an answer that lies in the socket while this process was busy is not overdue.
-    if (inFlight) setImmediate(checkOverdue, inFlight);
-  }, DECISION_TIMEOUT_MS);
-  patience.unref();
-
-  const checkOverdue = (settle: Settle) => {
-    if (inFlight !== settle) return;
-    if (clock() - settle.sentAtMs >= SETTLE_TIMEOUT_MS) {
+  #checkOverdue(): void {
+    const settle = this.#inFlight;
+    if (!settle) return;
+    const waitedMs = this.#options.clock() - settle.sentAtMs;
+    if (waitedMs >= SETTLE_TIMEOUT_MS) {
       settle.call?.abort(new Error(`no answer within ${SETTLE_TIMEOUT_MS} ms`));
       return;
     }
-    if (deciding === "scheduler") observe.overdue(name);
-    giveUpWaiting();
-    patience.refresh();
-  };
-
-  const answered = (settle: Settle, response: SettleResponse) => {
-    observe.settled(name, clock() - settle.sentAtMs);
-    retryMs = RETRY_MIN_MS;
-    if (response.status === "stale") {
-      full = true;
-      serveAlone(settle.wants);
-    } else {
-      if (response.resync) full = true;
-      if (response.pool) adopt(response.pool);
-      else if (response.version !== snapshot.version) refresh = true;
-      noteTrouble(null);
-      decideBy("scheduler");
-      serve(settle.wants, response.picks);
+    if (waitedMs >= DECISION_TIMEOUT_MS) {
+      this.#standing.late();
+      this.#serveAllAlone();
     }
-    if (waiting.length > 0 || row.dirty || full || refresh) kick();
-  };
+    this.#patience.refresh();
+  }
 
-  const adopt = (pool: NonNullable<SettleResponse["pool"]>) => {
-    if (pool.version < snapshot.version && clock() - snapshotAtMs < OLDER_BELIEVED_AFTER_MS) return;
-    if (pool.version !== snapshot.version) snapshotAtMs = clock();
-    snapshot.replace(pool, row.held);
-    notePanic();
-  };
+  #answered(settle: Settle, response: SettleResponse): void {
+    this.#options.observer.settled(this.#options.clock() - settle.sentAtMs);
+    this.#retryMs = RETRY_MIN_MS;
+    if (response.status === "stale") {
+      this.#full = true;
+      this.#serveAlone(settle.wants);
+    } else {
+      if (response.resync) this.#full = true;
+      if (response.pool) this.#adopt(response.pool);
+      else if (response.version !== this.#snapshot.version) this.#refresh = true;
+      this.#standing.answered();
+      this.#serve(settle.wants, response.picks);
+    }
+    this.#kick();
+  }
 
-  const serve = (wants: PendingWant[], picks: (string | null)[]) => {
-    wants.forEach((want, i) => {
-      const backend = picks[i] ?? null;
+  #adopt(pool: PoolState): void {
+    const { clock } = this.#options;
+    const older = pool.version < this.#snapshot.version;
+    if (older && clock() - this.#snapshotAtMs < OLDER_BELIEVED_AFTER_MS) return;
+    if (pool.version !== this.#snapshot.version) this.#snapshotAtMs = clock();
+    this.#snapshot.replace(pool, this.#row.held);
+    this.#standing.panic(this.#snapshot.panic);
+  }
+
+  #serve(wants: readonly PendingWant[], picks: readonly (string | null)[]): void {
+    for (const [i, want] of wants.entries()) {
       const { done } = want;
       want.done = null;
+      const backend = picks[i] ?? null;
       if (backend === null) {
         done?.(null);
-        return;
+        continue;
       }
-      const pick = done ? pickOf(backend, "scheduler") : null;
-      if (!pick) {
-        row.doubt(backend); // counted for us, but served otherwise or not known here: the next statement says so
-        done?.(pickAlone(want.exclude));
-        return;
+      const pick = done ? this.#pickOf(backend, "scheduler") : null;
+      if (pick) {
+        this.#row.granted(backend);
+        this.#options.observer.decided("scheduler");
+        done?.(pick);
+      } else {
+        this.#row.doubt(backend); // counted for us, but served otherwise or not known here: the next statement says so
+        done?.(this.#pickAlone(want.exclude));
       }
-      row.granted(backend);
-      observe.decided(name, "scheduler");
-      done?.(pick);
-    });
-  };
+    }
+  }
 
-  const failed = (settle: Settle, url: string, error: Error) => {
-    full = true;
-    refresh = true;
-    observe.failed(name, error.message);
-    if (stopped) return;
-    waiting = settle.wants.filter((want) => want.done).concat(waiting);
+  #failed(settle: Settle, url: string, error: Error): void {
+    this.#full = true;
+    this.#refresh = true;
+    this.#options.observer.failed(error.message);
+    if (this.#stopped) return;
+    const { schedulers } = this.#options;
+    this.#waiting = settle.wants.filter((want) => want.done).concat(this.#waiting);
     const refused = error instanceof SettleRefused;
     if (!refused) schedulers.avoid(url);
-    if (!refused && schedulers.prefer(name) !== null) {
-      send();
+    if (!refused && schedulers.prefer(this.#name) !== null) {
+      this.#send();
       return;
     }
-    noteTrouble(error.message);
-    giveUpWaiting();
-    retryLater();
-  };
+    this.#standing.failed(error.message);
+    this.#serveAllAlone();
+    this.#retryLater();
+  }
 
-  const retryLater = () => {
-    if (retryTimer || stopped) return;
-    retryTimer = setTimeout(() => {
-      retryTimer = null;
-      retrying = true;
-      full = true;
-      kick();
-    }, retryMs);
-    retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
-  };
+  #retryLater(): void {
+    if (this.#retryTimer || this.#stopped) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = null;
+      this.#retrying = true;
+      this.#full = true;
+      this.#kick();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  }
 
-  return {
-    acquire(exclude, done) {
-      if (deciding === "fallback" || stopped) {
-        done(pickAlone(exclude));
-        kick();
-        return;
-      }
-      waiting.push({ exclude, done });
-      kick();
-    },
-    hold(backend) {
-      const pick = pickOf(backend, "static");
-      if (!pick) return null;
-      row.took(backend);
-      observe.decided(name, "static");
-      kick();
-      return pick;
-    },
-    release(pick, outcome, ttfbMs) {
-      row.released(pick.backend, outcome, ttfbMs);
-      kick();
-    },
-    configure: (pool) => snapshot.configure(pool),
-    beat() {
-      const aloneForMs = deciding === "fallback" ? clock() - decidingSinceMs : 0;
-      if (aloneForMs > LATE_FOR_LONG_MS) noteTrouble(`answers take longer than ${DECISION_TIMEOUT_MS} ms`);
-      refresh = true;
-      kick();
-    },
-    onEvent(event) {
-      if (event.version <= snapshot.version) return;
-      const complete = event.changes !== undefined && snapshot.apply(event.version, event.changes);
-      snapshotAtMs = clock();
-      notePanic();
-      if (complete) return;
-      refresh = true;
-      kick();
-    },
-    view: () => ({
-      pool: name,
-      version: snapshot.version,
-      deciding,
-      held: Object.fromEntries(row.held),
-      eligible: snapshot.eligible(),
-    }),
-    async stop() {
-      stopped = true;
-      clearTimeout(patience);
-      if (retryTimer) clearTimeout(retryTimer);
-      inFlight?.call?.abort(new Error("gateway stops"));
-      serveAlone(waiting.splice(0));
-      const url = schedulers.prefer(name);
-      if (url === null || seq === 0) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, SETTLE_TIMEOUT_MS);
-        const none = { held: {}, outcomes: {}, wants: [], version: snapshot.version, refresh: false };
-        schedulers.settle(url, name, { gateway: gatewayId, seq: seq + 1, full: true, ...none }, () => {
-          clearTimeout(timer);
-          resolve();
-        });
+  async #stateNothing(): Promise<void> {
+    const { gatewayId, schedulers } = this.#options;
+    const url = schedulers.prefer(this.#name);
+    if (url === null || this.#seq === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, SETTLE_TIMEOUT_MS);
+      const nothing = { held: {}, outcomes: {}, wants: [], version: this.#snapshot.version, refresh: false };
+      const request = { gateway: gatewayId, seq: this.#seq + 1, full: true, ...nothing };
+      schedulers.settle(url, this.#name, request, () => {
+        clearTimeout(timer);
+        resolve();
       });
-    },
-  };
+    });
+  }
 }
