@@ -53,7 +53,7 @@ function sources(): Source[] {
   for (const area of Object.keys(AREAS)) {
     for (const name of readdirSync(join(ROOT, area), { recursive: true }) as string[]) {
       const path = join(area, name).split(sep).join("/");
-      if (!/\.(ts|js)$/.test(path) || path.includes("node_modules")) continue;
+      if (!/\.(ts|js|lua)$/.test(path) || path.includes("node_modules")) continue;
       const text = readFileSync(join(ROOT, path), "utf8");
       const imports = [
         ...text.matchAll(

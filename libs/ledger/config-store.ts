@@ -7,7 +7,7 @@ import { configKey, eventChannel } from "@evenkeel/runtime/keys.ts";
 import type { Redis } from "@evenkeel/runtime/redis.ts";
 import { createFunctions } from "./functions.ts";
 
-const SOURCE = readFileSync(new URL("./config.lua", import.meta.url), "utf8");
+const SOURCE = readFileSync(new URL("./lua/config.lua", import.meta.url), "utf8");
 
 export type Application =
   | { ok: true; version: number }

@@ -1,5 +1,5 @@
 // The one place that spells a pool's Redis keys. All of a pool share the hash tag {pool}, hence one slot of a Redis
-// Cluster. docs/redis.md says of each: type, writer, readers, invariant. The order is the order of KEYS in ledger.lua.
+// Cluster. docs/redis.md says of each: type, writer, readers, invariant. The order is the order of KEYS in lua/header.lua.
 
 export const POOL_KEYS = [
   "meta",

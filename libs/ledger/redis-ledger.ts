@@ -1,4 +1,4 @@
-// The ledger on Redis: every method is one call of a function in ledger.lua, hence atomic.
+// The ledger on Redis: every method is one call of a function in lua/functions.lua, hence atomic.
 import { readFileSync } from "node:fs";
 import type {
   BackendState,
@@ -16,7 +16,9 @@ import type { Redis } from "@evenkeel/runtime/redis.ts";
 import { createFunctions } from "./functions.ts";
 import { poolKeys, rowPrefix } from "./keys.ts";
 
-const SOURCE = readFileSync(new URL("./ledger.lua", import.meta.url), "utf8");
+/** Redis takes a library as one text; each part sees what those before it define. */
+const PARTS = ["header", "commands", "pool", "index", "health", "rows", "picks", "functions"];
+const SOURCE = PARTS.map((part) => readFileSync(new URL(`./lua/${part}.lua`, import.meta.url), "utf8")).join("\n");
 
 /** Keys of one pool, spelled once; dropped all together past this many pools. */
 const KEY_CACHE_MAX = 10_000;

@@ -1,6 +1,6 @@
 // How a pool is ordered: by load, ties to the least recently picked. Both go into one number, so that one sorted set
 // answers "who is next" and equal loads never fall back to comparing names. The number is computed from integer
-// facts each time, never added to, so it cannot drift. ledger.lua computes the same.
+// facts each time, never added to, so it cannot drift. libs/ledger/lua/pool.lua computes the same.
 import type { Policy } from "../config/schema.ts";
 
 /** Loads closer than 1/8192 are equal; a load of 2^17 or more counts as 2^17. */
