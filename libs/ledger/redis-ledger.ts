@@ -18,7 +18,8 @@ import { poolKeys, rowPrefix } from "./keys.ts";
 
 /** Redis takes a library as one text; each part sees what those before it define. */
 const PARTS = ["header", "commands", "pool", "index", "health", "rows", "picks", "functions"];
-const SOURCE = PARTS.map((part) => readFileSync(new URL(`./lua/${part}.lua`, import.meta.url), "utf8")).join("\n");
+const textOf = (part: string) => readFileSync(new URL(`./lua/${part}.lua`, import.meta.url), "utf8");
+const SOURCE = PARTS.map(textOf).join("\n");
 
 /** Keys of one pool, spelled once; dropped all together past this many pools. */
 const KEY_CACHE_MAX = 10_000;
