@@ -25,18 +25,23 @@ export interface ConfigStore {
    * @param seenVersion the new version rises above this one too, though Redis may have forgotten it
    */
   apply(document: ConfigDocument, expectedVersion: number | null, seenVersion?: number): Promise<Application>;
+  /** Applies where there is none. What a living scheduler still knows goes before a seed. */
+  seed(document: ConfigDocument): Promise<Application>;
 }
 
 export function createConfigStore({ redis, prefix }: { redis: Redis; prefix: string }): ConfigStore {
   const functions = createFunctions(redis, SOURCE);
   const key = configKey(prefix);
+  const put = async (document: ConfigDocument, expected: number | "", seen: number, seeded: 0 | 1) => {
+    const args = [eventChannel(prefix), JSON.stringify(document), expected, seen, seeded];
+    const [done, version] = (await functions.call("apply_config", [key], args)) as [number, number];
+    return { ok: done === 1, version };
+  };
   return {
     version: async () => Number(await redis.hget(key, "version")) || 0,
     read: () => readConfig(redis, prefix),
-    async apply(document, expectedVersion, seenVersion = 0) {
-      const args = [eventChannel(prefix), JSON.stringify(document), expectedVersion ?? "", seenVersion];
-      const [done, version] = (await functions.call("apply_config", [key], args)) as [number, number];
-      return { ok: done === 1, version };
-    },
+    apply: (document, expectedVersion, seenVersion = 0) =>
+      put(document, expectedVersion ?? "", seenVersion, 0),
+    seed: (document) => put(document, 0, 0, 1),
   };
 }

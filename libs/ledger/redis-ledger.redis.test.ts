@@ -1,4 +1,12 @@
-import { facts, ledgerContract, outcome, POOL, statement, wants } from "@evenkeel/core/ledger/contract.ts";
+import {
+  facts,
+  found,
+  ledgerContract,
+  outcome,
+  POOL,
+  statement,
+  wants,
+} from "@evenkeel/core/ledger/contract.ts";
 import type { Ledger, Statement } from "@evenkeel/core/ledger/ledger.ts";
 import { createModelLedger, type ModelLedger } from "@evenkeel/core/ledger/model.ts";
 import { TICK_MAX } from "@evenkeel/core/ledger/score.ts";
@@ -72,16 +80,22 @@ const step = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.integer({ min: 1, max: 6_000 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant("advance" as const),
+      ms: fc.oneof(fc.integer({ min: 1, max: 6_000 }), fc.constant(-60_000)),
+    }),
   },
   {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant("observe" as const),
-      findings: fc.array(fc.record({ backend: anyBackend, ok: fc.boolean() }), {
-        minLength: 1,
-        maxLength: 5,
-      }),
+      findings: fc.array(
+        fc.tuple(anyBackend, fc.boolean()).map(([id, ok]) => found(id, ok)),
+        {
+          minLength: 1,
+          maxLength: 5,
+        },
+      ),
     }),
   },
   {

@@ -76,8 +76,8 @@ export function createRedisLedger({ redis, prefix, clock }: RedisLedgerOptions):
     async rows(pool) {
       return JSON.parse(await call("rows", pool)) as Rows;
     },
-    async remove(pool) {
-      await call("remove", pool);
+    async remove(pool, configVersion) {
+      await call("remove", pool, String(configVersion));
     },
   };
 }

@@ -7,6 +7,8 @@ const POLL_INTERVAL_MS = 1_000;
 
 export interface AppliedConfig {
   version: number;
+  /** Put there by a scheduler that found none, not by an operator. */
+  seeded: boolean;
   document: ConfigDocument;
 }
 
@@ -69,7 +71,11 @@ export function watchConfig(
 
 /** The applied configuration, null when there is none. @throws when Redis cannot be reached */
 export async function readConfig(redis: Redis, prefix: string): Promise<AppliedConfig | null> {
-  const [version, document] = await redis.hmget(configKey(prefix), "version", "document");
+  const [version, document, seeded] = await redis.hmget(configKey(prefix), "version", "document", "seeded");
   if (!version || !document) return null;
-  return { version: Number(version), document: JSON.parse(document) as ConfigDocument };
+  return {
+    version: Number(version),
+    seeded: seeded === "1",
+    document: JSON.parse(document) as ConfigDocument,
+  };
 }

@@ -1,6 +1,8 @@
 // Every EVENKEEL_* variable, once: name, default, meaning. Services read them through `readEnvironment`, which
 // reports all faults together and never touches `process.env` itself. docs/configuration.md shows this table.
 
+import { NAME_PATTERN } from "@evenkeel/core/config/schema.ts";
+
 export interface Variable {
   default: string;
   meaning: string;
@@ -44,12 +46,19 @@ export const VARIABLES = {
 export type VariableName = keyof typeof VARIABLES;
 export type Environment = Record<VariableName, string>;
 
-/** All variables with defaults filled in. @throws EnvironmentError naming every unknown EVENKEEL_* variable */
+const NAME = new RegExp(NAME_PATTERN);
+
+/** All variables with defaults filled in. @throws EnvironmentError naming every unknown EVENKEEL_* variable, or a name that cannot be one */
 export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   const unknown = Object.keys(env).filter((name) => name.startsWith("EVENKEEL_") && !(name in VARIABLES));
   if (unknown.length > 0) {
     throw new EnvironmentError(
       `unknown variable ${unknown.join(", ")}; known: ${Object.keys(VARIABLES).join(", ")}`,
+    );
+  }
+  if (env.EVENKEEL_NAME && !NAME.test(env.EVENKEEL_NAME)) {
+    throw new EnvironmentError(
+      `EVENKEEL_NAME may have letters, digits, ".", "_" and "-", at most 63, got "${env.EVENKEEL_NAME}"`,
     );
   }
   const entries = Object.entries(VARIABLES).map(([name, v]) => [name, env[name] || v.default]);

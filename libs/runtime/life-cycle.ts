@@ -55,10 +55,12 @@ export function reportReady(report: { url: string; adminUrl: string }): void {
   if (process.connected) process.send?.({ ready: true, ...report });
 }
 
+const inUrl = (host: string) => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
+
 /** The host others reach this machine by, for a service bound to `address`. */
 export function advertisedHost(configured: string, address: string): string {
-  if (configured !== "") return configured;
-  if (address !== "0.0.0.0" && address !== "::") return address;
+  if (configured !== "") return inUrl(configured);
+  if (address !== "0.0.0.0" && address !== "::") return inUrl(address);
   const outside = Object.values(networkInterfaces())
     .flat()
     .find((face) => face?.family === "IPv4" && !face.internal);

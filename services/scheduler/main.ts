@@ -31,10 +31,9 @@ async function start(): Promise<Service> {
   // Decisions have a connection to themselves: no administrator's request and no large pool makes one wait.
   const decisions = openRedis({ url, name: `${id}:decisions`, commandTimeoutMs: DECISION_TIMEOUT_MS }, log);
   const redis = openRedis({ url, name: id }, log);
-  const { metrics, batches, onReconciled } = createSchedulerMetrics(decisions, log);
+  const { metrics, observer, onReconciled } = createSchedulerMetrics(decisions, log);
   const configs = createConfigStore({ redis, prefix });
   const ledger = createRedisLedger({ redis, prefix });
-  const deciding = createRedisLedger({ redis: decisions, prefix });
   const events = openSubscriber({ url, name: `${id}:events` }, log);
   const reconciler = followConfig({ redis, events, prefix, configs, ledger, seedFile, onReconciled, log });
   let stopping = false;
@@ -42,12 +41,14 @@ async function start(): Promise<Service> {
     stopping ? "stopping" : decisions.status === "ready" ? reconciler.lacking() : "redis unreachable";
   const members = () => readMembers(redis, prefix);
   const watch = watchMembers({ readMembers: members, metrics, log });
+  const { settle } = createRedisLedger({ redis: decisions, prefix });
+  const batcher = createBatcher({ ledger: { ...ledger, settle }, restore: reconciler.restore, observer });
   const api = await createApi({
     registry: metrics.registry,
     notReady,
     log,
     token,
-    batcher: createBatcher({ ledger: deciding, restore: reconciler.restore, observer: batches }),
+    batcher,
     ledger,
     configs,
     reconciler,
@@ -56,8 +57,8 @@ async function start(): Promise<Service> {
   await api.listen({ host, port: adminPort });
   const { port } = api.server.address() as AddressInfo;
   const adminUrl = `http://${advertisedHost(environment.EVENKEEL_ADVERTISE_HOST, host)}:${port}`;
-  const startedAtMs = Date.now();
-  const presence = announceMember(redis, prefix, { role, id, adminUrl, pid: process.pid, startedAtMs });
+  const self = { role, id, adminUrl, pid: process.pid, startedAtMs: Date.now() } as const;
+  const presence = announceMember(redis, prefix, self);
   log.info({ adminUrl }, "scheduling");
   void reconciler.first.then(() => reportReady({ url: adminUrl, adminUrl }));
 

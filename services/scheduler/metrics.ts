@@ -10,7 +10,7 @@ const LEDGER_BUCKETS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 
 export interface SchedulerMetrics {
   metrics: Metrics;
-  batches: BatchObserver;
+  observer: BatchObserver;
   onReconciled(configVersion: number): void;
 }
 
@@ -44,7 +44,7 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
   decisions.on("close", () => up.set(0));
   return {
     metrics,
-    batches: {
+    observer: {
       calling(statements) {
         size.observe(statements);
         return seconds.startTimer();

@@ -37,6 +37,13 @@ export const statement = (gateway: string, seq: number, more: Partial<Statement>
   ...more,
 });
 
+/** A probe's finding about a backend of `facts`. */
+export const found = (backend: string, ok: boolean) => ({
+  backend,
+  url: `http://127.0.0.1:${9001 + ["a", "b", "c", "d", "e"].indexOf(backend)}`,
+  ok,
+});
+
 export const wants = (n: number, exclude?: string[]) =>
   Array.from({ length: n }, () => (exclude ? { exclude } : {}));
 
@@ -85,7 +92,7 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
       it("answers null for a pool that was never configured", async () => {
         expect(await ledger.settle("nowhere", [statement("g1", 1)])).toBeNull();
         expect(await ledger.read("nowhere")).toBeNull();
-        expect(await ledger.observe("nowhere", [{ backend: "a", ok: false }])).toBeNull();
+        expect(await ledger.observe("nowhere", [found("a", false)])).toBeNull();
         expect(await ledger.setMode("nowhere", "a", "draining")).toBeNull();
       });
 
@@ -143,6 +150,16 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
         });
         expect((await settle(statement("g1", 2, { full: true, held: { a: 4 } }))).resync).toBe(false);
         expect(await counts()).toEqual({ a: 4 });
+      });
+
+      it("asks for the full row when a partial statement does not follow the last one applied", async () => {
+        await ledger.configure(facts({ a: 1 }));
+        await settle(statement("g1", 1, { full: true, held: { a: 9 } }));
+        // 2 to 6 were applied, and undone when Redis came back with older data
+        expect((await settle(statement("g1", 7, { held: {} }))).resync).toBe(true);
+        expect((await settle(statement("g1", 8, { full: true, held: { a: 1 } }))).resync).toBe(false);
+        expect((await settle(statement("g1", 9))).resync).toBe(false);
+        expect(await counts()).toEqual({ a: 1 });
       });
 
       it("sets a lost reply right with the next full statement", async () => {
@@ -256,7 +273,7 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
         await ledger.configure(facts({ a: 1, b: 1, c: 1, d: 1 }));
         await ledger.setMode(POOL, "d", "disabled");
         const fail = async (id: string) => {
-          for (let i = 0; i < 3; i += 1) await ledger.observe(POOL, [{ backend: id, ok: false }]);
+          for (let i = 0; i < 3; i += 1) await ledger.observe(POOL, [found(id, false)]);
         };
         await fail("a");
         expect((await ledger.read(POOL))?.panic).toBe(false);
@@ -268,8 +285,8 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
           b: 2,
           c: 2,
         });
-        await ledger.observe(POOL, [{ backend: "a", ok: true }]);
-        await ledger.observe(POOL, [{ backend: "a", ok: true }]);
+        await ledger.observe(POOL, [found("a", true)]);
+        await ledger.observe(POOL, [found("a", true)]);
         expect((await ledger.read(POOL))?.panic).toBe(false);
       });
     });
@@ -277,7 +294,7 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
     describe("health", () => {
       it("takes a backend out after `fall` failed probes in a row and back after `rise` good ones", async () => {
         await ledger.configure(facts({ a: 1, b: 1 }));
-        const probe = (ok: boolean) => ledger.observe(POOL, [{ backend: "a", ok }]);
+        const probe = (ok: boolean) => ledger.observe(POOL, [found("a", ok)]);
         for (const ok of [false, false, true, false, false]) expect(await probe(ok)).toEqual([]);
         expect(await probe(false)).toEqual([
           { backend: "a", from: "healthy", to: "unhealthy", reason: "probe" },
@@ -319,10 +336,27 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
         expect(await backend("a")).toMatchObject({ health: "unhealthy", reason: "traffic" });
       });
 
+      it("ignores what was found out about an address that the backend no longer has", async () => {
+        await ledger.configure(facts({ a: 1, b: 1 }));
+        const elsewhere = { ...found("a", false), url: "http://127.0.0.1:1" };
+        for (let i = 0; i < 5; i += 1) expect(await ledger.observe(POOL, [elsewhere])).toEqual([]);
+        expect((await backend("a")).health).toBe("healthy");
+      });
+
+      it("is not fooled for long by a clock that was set back", async () => {
+        await ledger.configure(facts({ a: 1, b: 1 }));
+        await settle(statement("g1", 1, { full: true, held: { b: 4 }, outcomes: { a: failures(3) } }));
+        advance(-3_600_000);
+        await ledger.read(POOL);
+        advance(10_000);
+        expect(await backend("a")).toMatchObject({ health: "healthy", reason: "probation" });
+        expect(await counts()).toEqual({ a: 0, b: 0 });
+      });
+
       it("keeps a backend out as long as probes go on failing", async () => {
         await ledger.configure(facts({ a: 1, b: 1 }));
         for (let i = 0; i < 10; i += 1) {
-          await ledger.observe(POOL, [{ backend: "a", ok: false }]);
+          await ledger.observe(POOL, [found("a", false)]);
           advance(6_000);
         }
         expect((await backend("a")).health).toBe("unhealthy");
@@ -330,7 +364,7 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
 
       it("keeps health and mode through a new configuration, but not through a new address", async () => {
         await ledger.configure(facts({ a: 1, b: 1 }));
-        for (let i = 0; i < 3; i += 1) await ledger.observe(POOL, [{ backend: "a", ok: false }]);
+        for (let i = 0; i < 3; i += 1) await ledger.observe(POOL, [found("a", false)]);
         await ledger.setMode(POOL, "b", "draining");
         await ledger.configure(facts({ a: 5, b: 1 }, { configVersion: 2 }));
         expect(await backend("a")).toMatchObject({ health: "unhealthy", weight: 5 });
@@ -347,7 +381,7 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
         const first = await ledger.configure(facts({ a: 1, b: 1 }));
         const version = async () => (await ledger.read(POOL))?.version;
         await pickAll("g1", 1, 5);
-        await ledger.observe(POOL, [{ backend: "a", ok: false }]);
+        await ledger.observe(POOL, [found("a", false)]);
         expect(await version()).toBe(first);
         await ledger.setMode(POOL, "a", "draining");
         await ledger.setMode(POOL, "a", "draining");
@@ -371,10 +405,16 @@ export function ledgerContract(name: string, create: () => Promise<Subject>): vo
         expect(await counts()).toEqual({ a: 6, b: 6 });
       });
 
+      it("does not remove a pool that a newer configuration has made again", async () => {
+        await ledger.configure(facts({ a: 1 }, { configVersion: 3 }));
+        await ledger.remove(POOL, 2);
+        expect(await ledger.read(POOL)).not.toBeNull();
+      });
+
       it("forgets a removed pool", async () => {
         await ledger.configure(facts({ a: 1 }));
         await pickAll("g1", 1, 1);
-        await ledger.remove(POOL);
+        await ledger.remove(POOL, 1);
         expect(await ledger.read(POOL)).toBeNull();
         expect(await ledger.rows(POOL)).toEqual({});
       });

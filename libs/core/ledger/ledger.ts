@@ -31,7 +31,7 @@ export const MAX_EXCLUDES = 16;
 export interface Statement {
   /** Unique to one process lifetime, so that a restarted gateway never inherits a row. */
   gateway: string;
-  /** Rises with every statement of this gateway for this pool; an older or equal one is refused. */
+  /** Rises by one with every statement of this gateway for this pool; an older or equal one is refused. */
   seq: number;
   /** True: `held` is the whole row, what it does not name is 0. False: only what may have changed. */
   full: boolean;
@@ -43,7 +43,10 @@ export interface Statement {
 export interface Reply {
   /** `stale`: refused, an equal or newer one was already applied; nothing changed and nothing was picked. */
   status: "applied" | "stale";
-  /** True: this gateway's row was not known, so the next statement must be full. */
+  /**
+   * True: this partial statement did not follow the last one applied (the row is not known, or older data of Redis
+   * came back), so the next one must be full.
+   */
   resync: boolean;
   /** One per want, in order; null when no backend may take it. Already counted in the gateway's row. */
   picks: (string | null)[];
@@ -102,6 +105,8 @@ export type Rows = Record<string, Record<string, number>>;
 /** One probe's finding. */
 export interface Finding {
   backend: string;
+  /** The address that was probed: found out about another one, it does not count. */
+  url: string;
   ok: boolean;
 }
 
@@ -126,5 +131,6 @@ export interface Ledger {
   setMode(pool: string, backend: string, mode: Mode): Promise<boolean | null>;
   read(pool: string): Promise<PoolState | null>;
   rows(pool: string): Promise<Rows>;
-  remove(pool: string): Promise<void>;
+  /** Ignored where a newer configuration than `configVersion` has configured the pool. */
+  remove(pool: string, configVersion: number): Promise<void>;
 }

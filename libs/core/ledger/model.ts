@@ -89,6 +89,7 @@ export function createModelLedger(clock: () => number): ModelLedger {
     },
     async read(name) {
       return withPool(name, (pool, nowMs) => {
+        mendClock(pool, nowMs);
         expireGateways(pool, new Set(), nowMs);
         returnUnproven(pool, nowMs);
         return state(pool);
@@ -99,8 +100,8 @@ export function createModelLedger(clock: () => number): ModelLedger {
       for (const [id, gateway] of pools.get(name)?.gateways ?? []) rows[id] = Object.fromEntries(gateway.row);
       return rows;
     },
-    async remove(name) {
-      pools.delete(name);
+    async remove(name, configVersion) {
+      if ((pools.get(name)?.facts.configVersion ?? 0) <= configVersion) pools.delete(name);
     },
     order(name) {
       const pool = pools.get(name);
@@ -145,7 +146,15 @@ function apply(pool: PoolRecord, s: Statement, nowMs: number): Reply {
     else row.delete(backend);
   }
   pool.gateways.set(s.gateway, { seq: s.seq, seenMs: nowMs, row });
-  return { status: "applied", resync: !known && !s.full, picks: [] };
+  return { status: "applied", resync: !s.full && known?.seq !== s.seq - 1, picks: [] };
+}
+
+/** A clock that was set back must not keep dead gateways, or backends that are out, for as long as it went back. */
+function mendClock(pool: PoolRecord, nowMs: number): void {
+  for (const gateway of pool.gateways.values()) gateway.seenMs = Math.min(gateway.seenMs, nowMs);
+  for (const { health } of pool.backends.values()) {
+    health.untilMs = Math.min(health.untilMs, nowMs + pool.facts.holdMs);
+  }
 }
 
 function expireGateways(pool: PoolRecord, stating: ReadonlySet<string>, nowMs: number): void {
@@ -183,9 +192,9 @@ function averaged(ewmaUs: number, { success, latencyUs }: Outcomes): number {
 
 function observe(pool: PoolRecord, findings: readonly Finding[], nowMs: number): Transition[] {
   const transitions: Transition[] = [];
-  for (const { backend: id, ok } of findings) {
+  for (const { backend: id, url, ok } of findings) {
     const backend = pool.backends.get(id);
-    if (!backend) continue;
+    if (backend?.facts.url !== url) continue;
     const before = backend.health;
     backend.health = observeProbe(before, ok, pool.facts, nowMs);
     if (before.health === backend.health.health) continue;

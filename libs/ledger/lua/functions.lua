@@ -59,6 +59,8 @@ local function configure(keys, args)
   return tostring(redis.call('HGET', meta, 'version'))
 end
 
+local function url_of(pool, id) return cjson.decode(redis.call('HGET', pool.facts, id)).url end
+
 -- ARGV[5]: findings. Answer: the transitions they caused.
 local function observe(keys, args)
   local pool = open(keys, args)
@@ -72,7 +74,7 @@ local function observe(keys, args)
       state = text and cjson.decode(text)
       states[id] = state
     end
-    if state then
+    if state and finding.url == url_of(pool, id) then
       local from = state.health
       local changed = observe_probe(pool, id, state, finding.ok, now)
       if changed then
@@ -103,11 +105,23 @@ local function set_mode(keys, args)
   return '1'
 end
 
+-- A clock that was set back must not keep dead gateways, or backends that are out, for as long as it went back. Looked
+-- after here, not on the decision path: every gateway has the pool read now and then.
+local function mend_clock(pool, now)
+  for _, gateway in ipairs(redis.call('ZRANGEBYSCORE', pool.gateways, '(' .. now, '+inf')) do
+    redis.call('ZADD', pool.gateways, now, gateway)
+  end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', pool.out, '(' .. now + pool.hold_ms, '+inf')) do
+    redis.call('ZADD', pool.out, now + pool.hold_ms, id)
+  end
+end
+
 -- Answer: the pool as an operator sees it, after dead gateways were taken out.
 local function read_pool(keys, args)
   local pool = open(keys, args)
   if not pool then return '' end
   local now, delta = clock(args[4]), {}
+  mend_clock(pool, now)
   expire_gateways(pool, {}, now, delta)
   carry(pool, delta)
   return_unproven(pool, now)
@@ -133,7 +147,10 @@ local function rows(keys, args)
   return cjson.encode(answer)
 end
 
+-- ARGV[5]: version of the configuration that has the pool no more.
 local function remove(keys, args)
+  local known = tonumber(redis.call('HGET', keys[1], 'configVersion') or 0)
+  if known > tonumber(args[5]) then return '0' end
   for _, gateway in ipairs(redis.call('ZRANGE', keys[14], 0, -1)) do redis.call('DEL', args[1] .. gateway) end
   redis.call('DEL', unpack(keys))
   return '1'

@@ -54,6 +54,9 @@ local function state_row(pool, s, delta)
   write('HSET', key, counts)
 end
 
+-- A partial statement builds on the one before it. Where that one was never applied, or was undone because Redis came
+-- back with older data, the row is not what the gateway thinks: it is asked to state all of it.
+--
 -- Applies what the statements hold; answers the replies, picks still missing, and the statements that counted.
 local function state_rows(pool, statements, now)
   local stating, newest, gateways, delta = {}, {}, {}, {}
@@ -73,7 +76,7 @@ local function state_rows(pool, statements, now)
     else
       state_row(pool, s, delta)
       seqs[s.gateway] = s.seq
-      replies[i] = { status = 'applied', resync = not last and not s.full, picks = {} }
+      replies[i] = { status = 'applied', resync = not s.full and last ~= s.seq - 1, picks = {} }
       applied[#applied + 1] = s
       s.picks = replies[i].picks
       seen[#seen + 1] = now

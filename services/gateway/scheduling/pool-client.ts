@@ -16,6 +16,8 @@ import { Standing } from "./standing.ts";
 const DECISION_TIMEOUT_MS = 25;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 500;
+/** Reading a pool costs Redis about 9 µs a backend: with this many, a beat's read stays near 2 ms. */
+const BACKENDS_PER_BEAT = 200;
 /** A pool older than what we know is believed after this: its version was not overtaken, it was lost with Redis. */
 const OLDER_BELIEVED_AFTER_MS = 2_000;
 
@@ -26,6 +28,11 @@ export interface PoolClientOptions {
   clock: () => number;
   random: () => number;
   observer: Observer;
+}
+
+/** A pick is released where it was made, also when its pool was removed and made again meanwhile. */
+export interface OwnedPick extends Pick {
+  readonly owner: PoolClient;
 }
 
 type Done = (pick: Pick | null) => void;
@@ -53,6 +60,9 @@ export class PoolClient {
   #seq = 0;
   #full = true;
   #refresh = true;
+  /** A heartbeat: settle even with nothing to say. */
+  #due = false;
+  #beats = 0;
   #waiting: PendingWant[] = [];
   #inFlight: Settle | null = null;
   #scheduled = false;
@@ -90,7 +100,9 @@ export class PoolClient {
   }
 
   release(pick: Pick, outcome: Outcome, ttfbMs: number | null): void {
-    this.#row.released(pick.backend, outcome, ttfbMs);
+    const moved = this.#snapshot.url(pick.backend) !== pick.url;
+    // What an address did that the backend has left says nothing about the one it has now.
+    this.#row.released(pick.backend, moved ? "canceled" : outcome, ttfbMs);
     this.#kick();
   }
 
@@ -98,9 +110,17 @@ export class PoolClient {
     this.#snapshot.configure(pool);
   }
 
-  /** Once a heartbeat: states that this gateway lives and refreshes the snapshot's counts. */
+  /** Once a heartbeat: states that this gateway lives, and refreshes the snapshot's counts, of large pools less often. */
   beat(): void {
     this.#standing.beat();
+    this.#beats += 1;
+    if (this.#beats % Math.ceil((this.#snapshot.size + 1) / BACKENDS_PER_BEAT) === 0) this.#refresh = true;
+    this.#due = true;
+    this.#kick();
+  }
+
+  /** Something may have been missed: read the pool again. */
+  reread(): void {
     this.#refresh = true;
     this.#kick();
   }
@@ -110,9 +130,7 @@ export class PoolClient {
     const complete = event.changes !== undefined && this.#snapshot.apply(event.version, event.changes);
     this.#snapshotAtMs = this.#options.clock();
     this.#standing.panic(this.#snapshot.panic);
-    if (complete) return;
-    this.#refresh = true;
-    this.#kick();
+    if (!complete) this.reread();
   }
 
   view(): PoolView {
@@ -138,9 +156,9 @@ export class PoolClient {
     this.#options.observer.close();
   }
 
-  #pickOf(backend: string, source: Pick["source"]): Pick | null {
+  #pickOf(backend: string, source: Pick["source"]): OwnedPick | null {
     const url = this.#snapshot.url(backend);
-    return url === undefined ? null : { pool: this.#name, backend, url, source };
+    return url === undefined ? null : { owner: this, pool: this.#name, backend, url, source };
   }
 
   #pickAlone(exclude: readonly string[]): Pick | null {
@@ -178,7 +196,7 @@ export class PoolClient {
 
   #send(): void {
     if (this.#inFlight || this.#retryTimer || this.#stopped) return;
-    if (this.#waiting.length === 0 && !this.#row.dirty && !this.#refresh && !this.#full) return;
+    if (this.#waiting.length === 0 && !this.#row.dirty && !this.#refresh && !this.#full && !this.#due) return;
     const { schedulers } = this.#options;
     const url = schedulers.prefer(this.#name) ?? (this.#retrying ? schedulers.lastResort() : null);
     this.#retrying = false;
@@ -212,13 +230,19 @@ export class PoolClient {
     };
     this.#full = false;
     this.#refresh = false;
+    this.#due = false;
     const settle: Settle = { wants, call: null, sentAtMs: clock() };
     this.#inFlight = settle;
     this.#patience.refresh();
     settle.call = schedulers.settle(url, this.#name, request, (error, response) => {
       this.#inFlight = null;
-      if (response) this.#answered(settle, response);
-      else this.#failed(settle, url, error as Error);
+      if (response?.status === "applied") this.#answered(settle, response);
+      else
+        this.#failed(
+          settle,
+          url,
+          error ?? new SettleRefused("an equal or newer statement was applied before"),
+        );
     });
   }
 
@@ -240,16 +264,12 @@ export class PoolClient {
   #answered(settle: Settle, response: SettleResponse): void {
     this.#options.observer.settled(this.#options.clock() - settle.sentAtMs);
     this.#retryMs = RETRY_MIN_MS;
-    if (response.status === "stale") {
-      this.#full = true;
-      this.#serveAlone(settle.wants);
-    } else {
-      if (response.resync) this.#full = true;
-      if (response.pool) this.#adopt(response.pool);
-      else if (response.version !== this.#snapshot.version) this.#refresh = true;
-      this.#standing.answered();
-      this.#serve(settle.wants, response.picks);
-    }
+    if (response.resync) this.#full = true;
+    for (const backend of response.picks) if (backend !== null) this.#row.picked(backend);
+    if (response.pool) this.#adopt(response.pool);
+    else if (response.version !== this.#snapshot.version) this.#refresh = true;
+    this.#standing.answered();
+    this.#serve(settle.wants, response.picks);
     this.#kick();
   }
 
@@ -258,7 +278,7 @@ export class PoolClient {
     const older = pool.version < this.#snapshot.version;
     if (older && clock() - this.#snapshotAtMs < OLDER_BELIEVED_AFTER_MS) return;
     if (pool.version !== this.#snapshot.version) this.#snapshotAtMs = clock();
-    this.#snapshot.replace(pool, this.#row.held);
+    this.#snapshot.replace(pool, this.#row.counted);
     this.#standing.panic(this.#snapshot.panic);
   }
 
@@ -277,7 +297,7 @@ export class PoolClient {
         this.#options.observer.decided("scheduler");
         done?.(pick);
       } else {
-        this.#row.doubt(backend); // counted for us, but served otherwise or not known here: the next statement says so
+        this.#row.declined(backend); // served otherwise meanwhile, or not known here
         done?.(this.#pickAlone(want.exclude));
       }
     }

@@ -22,11 +22,38 @@ describe("the row of a gateway", () => {
     expect(row.dirty).toBe(false);
   });
 
-  it("states again what it doubts the ledger counts alike", () => {
+  it("states again a pick that it did not take", () => {
     const row = createRow();
-    row.doubt("a");
+    row.picked("a");
+    row.declined("a");
     expect(row.dirty).toBe(true);
+    expect(row.counted).toEqual(new Map([["a", 1]]));
     expect(row.take(false).held).toEqual({ a: 0 });
+    expect(row.counted).toEqual(new Map());
+  });
+
+  it("knows what the ledger counts for it, apart from what it holds by now", () => {
+    const row = createRow();
+    row.picked("a");
+    row.picked("a");
+    row.granted("a");
+    row.granted("a");
+    row.took("b");
+    row.released("a", "success", 1);
+    expect(row.held).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 1],
+      ]),
+    );
+    expect(row.counted).toEqual(new Map([["a", 2]]));
+    row.take(true);
+    expect(row.counted).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 1],
+      ]),
+    );
   });
 
   it("adds up outcomes: failures since the last success, and the mean time to first byte of successes", () => {

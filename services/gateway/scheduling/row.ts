@@ -6,14 +6,17 @@ import type { Outcome } from "./scheduling.ts";
 export interface Row {
   /** Backend → in flight, without zeros. */
   readonly held: ReadonlyMap<string, number>;
-  count(backend: string): number;
-  /** One more, already counted in the ledger's row (a pick of a settle). */
+  /** Backend → how many the ledger counts for us, as far as statements and picks were answered. */
+  readonly counted: ReadonlyMap<string, number>;
+  /** The ledger picked it for us, and counts it. */
+  picked(backend: string): void;
+  /** One more: a pick that was taken. */
   granted(backend: string): void;
   /** One more, not yet known to the ledger (a fallback pick, a static hold). */
   took(backend: string): void;
   released(backend: string, outcome: Outcome, ttfbMs: number | null): void;
-  /** The ledger may count this backend differently from us: state it again. */
-  doubt(backend: string): void;
+  /** A pick that we did not take: the ledger counts one that we do not hold. */
+  declined(backend: string): void;
   /** Whether there is something to state. */
   readonly dirty: boolean;
   /** What to state: all of the row, or what may have changed. Outcomes are handed over, once. */
@@ -22,6 +25,7 @@ export interface Row {
 
 export function createRow(): Row {
   const held = new Map<string, number>();
+  let counted = new Map<string, number>();
   const changed = new Set<string>();
   let outcomes = new Map<string, Outcomes>();
 
@@ -31,9 +35,18 @@ export function createRow(): Row {
     else held.delete(backend);
   };
 
+  const count = (backend: string) => {
+    const n = held.get(backend);
+    if (n === undefined) counted.delete(backend);
+    else counted.set(backend, n);
+  };
+
   return {
     held,
-    count: (backend) => held.get(backend) ?? 0,
+    get counted() {
+      return counted;
+    },
+    picked: (backend) => void counted.set(backend, (counted.get(backend) ?? 0) + 1),
     granted: (backend) => add(backend, 1),
     took(backend) {
       add(backend, 1);
@@ -46,7 +59,7 @@ export function createRow(): Row {
       outcomes.set(backend, sum);
       record(sum, outcome, ttfbMs);
     },
-    doubt: (backend) => void changed.add(backend),
+    declined: (backend) => void changed.add(backend),
     get dirty() {
       return changed.size > 0;
     },
@@ -55,6 +68,8 @@ export function createRow(): Row {
         held: full ? Object.fromEntries(held) : absolute(changed, held),
         outcomes: outcomes.size > 0 ? Object.fromEntries(outcomes) : {},
       };
+      if (full) counted = new Map(held);
+      else for (const backend of changed) count(backend);
       changed.clear();
       if (outcomes.size > 0) outcomes = new Map();
       return statement;

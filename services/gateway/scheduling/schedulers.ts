@@ -95,7 +95,11 @@ export function createSchedulers({ urls, token, clock }: SchedulersOptions): Sch
     settle(url, pool, request, done) {
       const reader = new ResponseReader(done);
       const path = `/v1/pools/${encodeURIComponent(pool)}/settle`;
-      connection(url).dispatch({ path, method: "POST", headers, body: JSON.stringify(request) }, reader);
+      try {
+        connection(url).dispatch({ path, method: "POST", headers, body: JSON.stringify(request) }, reader);
+      } catch (error) {
+        process.nextTick(() => reader.abort(error as Error)); // a URL that cannot be one: as if nobody answered there
+      }
       return reader;
     },
     async close() {

@@ -15,9 +15,15 @@ const BACKENDS = { a: 1, b: 1, c: 2 };
 /** `answer` settles; the others are what may go wrong between a gateway and a scheduler. */
 type Behaviour = "answer" | "lose the reply" | "stay silent" | "say redis is away" | "do not know the pool";
 
+const testPool = () =>
+  resolvePool({
+    name: POOL,
+    backends: facts(BACKENDS).backends.map(({ id, url, weight }) => ({ id, url, weight })),
+  });
+
 /** A scheduler with the reference model behind a real HTTP server, that can be told to misbehave. */
 function testScheduler(ledger: ReturnType<typeof createModelLedger>) {
-  const state = { behaviour: "answer" as Behaviour, batches: [] as number[] };
+  const state = { behaviour: "answer" as Behaviour, batches: [] as number[], silenced: 0 };
   const settle = async (request: IncomingMessage, response: ServerResponse) => {
     let text = "";
     for await (const chunk of request) text += chunk;
@@ -25,7 +31,10 @@ function testScheduler(ledger: ReturnType<typeof createModelLedger>) {
       version: number;
       refresh: boolean;
     };
-    if (state.behaviour === "stay silent") return;
+    if (state.behaviour === "stay silent") {
+      state.silenced += 1;
+      return;
+    }
     if (state.behaviour === "say redis is away") return response.writeHead(503).end("{}");
     if (state.behaviour === "do not know the pool") return response.writeHead(404).end("{}");
     state.batches.push(statement.wants.length);
@@ -41,6 +50,7 @@ function testScheduler(ledger: ReturnType<typeof createModelLedger>) {
 describe("a gateway's settle client", () => {
   let ledger: ReturnType<typeof createModelLedger>;
   let schedulers: ReturnType<typeof testScheduler>[];
+  let urls: string[];
   let scheduling: EventedScheduling;
   const servers: Server[] = [];
 
@@ -64,7 +74,7 @@ describe("a gateway's settle client", () => {
     ledger = createModelLedger(() => Date.now());
     await ledger.configure(facts(BACKENDS));
     schedulers = [testScheduler(ledger), testScheduler(ledger)];
-    const urls = await Promise.all(schedulers.map(({ server }) => listen(server)));
+    urls = await Promise.all(schedulers.map(({ server }) => listen(server)));
     scheduling = createScheduling({
       gatewayId: "g1",
       schedulers: () => urls,
@@ -74,8 +84,7 @@ describe("a gateway's settle client", () => {
       clock: () => performance.now(),
       random: Math.random,
     });
-    const backends = facts(BACKENDS).backends.map(({ id, url, weight }) => ({ id, url, weight }));
-    scheduling.setPools([resolvePool({ name: POOL, backends })]);
+    scheduling.setPools([testPool()]);
   });
 
   afterEach(async () => {
@@ -184,6 +193,51 @@ describe("a gateway's settle client", () => {
       if (pick) scheduling.release(pick, "failure", null);
     }
     await expect.poll(() => view().eligible, { timeout: 5_000 }).toEqual(["a", "b"]);
+  });
+
+  it("answers every request whose pool is removed while it waits for a decision", async () => {
+    await untilScheduled();
+    behave("stay silent");
+    const waiting = Array.from({ length: 5 }, () => acquire());
+    await expect.poll(() => schedulers.some(({ state }) => state.silenced > 0)).toBe(true);
+    scheduling.setPools([]);
+    expect((await Promise.all(waiting)).length).toBe(5);
+    expect(await acquire()).toBeNull();
+  });
+
+  it("counts right in a pool that was removed and made again while requests were open", async () => {
+    await untilScheduled();
+    const old = await Promise.all(Array.from({ length: 4 }, () => acquire()));
+    scheduling.setPools([]);
+    scheduling.setPools([testPool()]);
+    await untilScheduled();
+    await Promise.all(Array.from({ length: 4 }, () => acquire()));
+    for (const pick of old) if (pick) scheduling.release(pick, "success", 1);
+    expect(view().held).toEqual({ a: 1, b: 1, c: 2 });
+    await untilCountsEqualWhatIsHeld();
+  });
+
+  it("lives with a scheduler whose announced URL is nonsense", async () => {
+    await untilScheduled();
+    urls.unshift("http://::1:70000", "http://[half");
+    for (let i = 0; i < 5; i += 1) expect(await acquire()).not.toBeNull();
+    await untilScheduled();
+  });
+
+  it("holds nothing that a backend's former address did against its new one", async () => {
+    await untilScheduled();
+    const picks = await Promise.all(Array.from({ length: 4 }, () => acquire(["a", "b"])));
+    const moved = facts(BACKENDS, { configVersion: 2 });
+    moved.backends = moved.backends.map((b) => ({ ...b, url: `${b.url}0` }));
+    await ledger.configure(moved);
+    await expect.poll(async () => (await acquire(["a", "b"]))?.url, { timeout: 5_000 }).toMatch(/0$/);
+    for (const pick of picks) if (pick) scheduling.release(pick, "failure", null);
+    await untilScheduled();
+    expect((await ledger.read(POOL))?.backends.map((b) => b.health)).toEqual([
+      "healthy",
+      "healthy",
+      "healthy",
+    ]);
   });
 
   it("states an empty row when it stops", async () => {

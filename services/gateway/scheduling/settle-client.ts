@@ -4,12 +4,14 @@ import type { Event } from "@evenkeel/core/wire/events.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Metrics } from "@evenkeel/runtime/metrics.ts";
 import { createObservers } from "./observer.ts";
-import { PoolClient } from "./pool-client.ts";
+import { type OwnedPick, PoolClient } from "./pool-client.ts";
 import { createSchedulers } from "./schedulers.ts";
 import type { Scheduling } from "./scheduling.ts";
 
-/** Well inside the 3 s after which a silent gateway is taken for dead. */
+/** Of each pool; well inside the 3 s after which a silent gateway is taken for dead. */
 const HEARTBEAT_MS = 1_000;
+/** Pools beat spread over the heartbeat, so that many of them are not many settles at once. */
+const HEARTBEAT_SLICES = 20;
 
 export interface SchedulingOptions {
   gatewayId: string;
@@ -33,12 +35,23 @@ export function createScheduling(options: SchedulingOptions): EventedScheduling 
   const schedulers = createSchedulers({ urls: options.schedulers, token: options.token, clock });
   const observerOf = createObservers(options.metrics, options.log);
   const pools = new Map<string, PoolClient>();
-  const clientOf = (pool: Pool) =>
-    new PoolClient({ gatewayId, pool, schedulers, clock, random, observer: observerOf(pool.name) });
-  const beatAll = () => {
-    for (const client of pools.values()) client.beat();
+  let generation = 0;
+  const clientOf = (pool: Pool) => {
+    // A pool that was removed and made again gets a row of its own: the old one's numbers must not outrank its.
+    const ownId = generation === 1 ? gatewayId : `${gatewayId}.${generation}`;
+    const observer = observerOf(pool.name);
+    return new PoolClient({ gatewayId: ownId, pool, schedulers, clock, random, observer });
   };
-  const heartbeat = setInterval(beatAll, HEARTBEAT_MS);
+  const rereadAll = () => {
+    for (const client of pools.values()) client.reread();
+  };
+  let slice = 0;
+  const beatSlice = () => {
+    slice = (slice + 1) % HEARTBEAT_SLICES;
+    let i = 0;
+    for (const client of pools.values()) if (i++ % HEARTBEAT_SLICES === slice) client.beat();
+  };
+  const heartbeat = setInterval(beatSlice, HEARTBEAT_MS / HEARTBEAT_SLICES);
 
   return {
     acquire(pool, exclude, done) {
@@ -47,8 +60,9 @@ export function createScheduling(options: SchedulingOptions): EventedScheduling 
       else done(null);
     },
     hold: (pool, backend) => pools.get(pool)?.hold(backend) ?? null,
-    release: (pick, outcome, ttfbMs) => pools.get(pick.pool)?.release(pick, outcome, ttfbMs),
+    release: (pick, outcome, ttfbMs) => (pick as OwnedPick).owner.release(pick, outcome, ttfbMs),
     setPools(next) {
+      generation += 1;
       const names = new Set(next.map((pool) => pool.name));
       for (const [name, client] of pools) {
         if (names.has(name)) continue;
@@ -60,12 +74,12 @@ export function createScheduling(options: SchedulingOptions): EventedScheduling 
         if (client) client.configure(pool);
         else pools.set(pool.name, clientOf(pool));
       }
-      beatAll();
+      rereadAll();
     },
     onEvent(event) {
       if (event.type === "pool") pools.get(event.pool)?.onEvent(event);
     },
-    onGap: beatAll,
+    onGap: rereadAll,
     view: () => [...pools.values()].map((client) => client.view()),
     async stop() {
       clearInterval(heartbeat);

@@ -101,8 +101,15 @@ describe("a gateway's snapshot of a pool", () => {
     snapshot.replace(pool(1, [backend("a"), backend("b", { maxInflight: 2, inflight: 1 })]), none);
     const random = seeded(1);
     for (let i = 0; i < 50; i += 1) expect(snapshot.choose(none, ["a"], random)).toBe("b");
-    expect(snapshot.choose(new Map([["b", 1]]), ["a"], random)).toBeNull();
+    expect(snapshot.choose(new Map([["b", 2]]), ["a"], random)).toBeNull();
     expect(snapshot.choose(none, ["a", "b"], random)).toBeNull();
+  });
+
+  it("does not refuse for what the others had in flight when last seen, only for its own", () => {
+    const snapshot = createSnapshot();
+    snapshot.replace(pool(1, [backend("a", { maxInflight: 4, inflight: 4 })]), none);
+    expect(snapshot.choose(new Map([["a", 3]]), [], seeded(5))).toBe("a");
+    expect(snapshot.choose(new Map([["a", 4]]), [], seeded(5))).toBeNull();
   });
 
   it("finds the one backend left among many excluded by chance", () => {

@@ -28,8 +28,10 @@ export interface Snapshot {
   eligible(): string[];
   /** Keeps what is known of backends that stay; takes newcomers for healthy until told otherwise. */
   configure(pool: Pool): void;
-  /** @param held this gateway's own counts, to be told apart from the others' */
-  replace(state: PoolState, held: ReadonlyMap<string, number>): void;
+  /** @param counted what the ledger counts for this gateway, to be told apart from the others' */
+  replace(state: PoolState, counted: ReadonlyMap<string, number>): void;
+  /** How many backends. */
+  readonly size: number;
   /** False when a version was missed: what the event says is taken over, the version stays, so it is read again. */
   apply(version: number, changes: readonly BackendChange[]): boolean;
   choose(held: ReadonlyMap<string, number>, exclude: readonly string[], random: () => number): string | null;
@@ -79,10 +81,16 @@ export function createSnapshot(): Snapshot {
       backends = new Map(pool.backends.map((b) => [b.id, merged(b, backends.get(b.id))]));
       index();
     },
-    replace(state, held) {
+    get size() {
+      return backends.size;
+    },
+    replace(state, counted) {
       version = state.version;
       backends = new Map(
-        state.backends.map((b) => [b.id, { ...b, others: Math.max(0, b.inflight - (held.get(b.id) ?? 0)) }]),
+        state.backends.map((b) => [
+          b.id,
+          { ...b, others: Math.max(0, b.inflight - (counted.get(b.id) ?? 0)) },
+        ]),
       );
       index();
     },
@@ -100,10 +108,11 @@ export function createSnapshot(): Snapshot {
     },
     choose(held, exclude, random) {
       if (candidates.length === 0) return null;
-      const load = (b: Known) => (b.others + (held.get(b.id) ?? 0) + 1) / b.weight;
-      const usable = (b: Known) =>
-        !exclude.includes(b.id) &&
-        (b.maxInflight === null || b.others + (held.get(b.id) ?? 0) < b.maxInflight);
+      const own = (b: Known) => held.get(b.id) ?? 0;
+      const load = (b: Known) => (b.others + own(b) + 1) / b.weight;
+      const hasRoom = (b: Known, n: number) =>
+        !exclude.includes(b.id) && n < (b.maxInflight ?? Number.POSITIVE_INFINITY);
+      const usable = (b: Known) => hasRoom(b, b.others + own(b));
       let best: Known | null = null;
       for (let drawn = 0, draws = 0; drawn < 2 && draws < 2 * DRAWS_MAX; draws += 1) {
         const next = draw(random);
@@ -111,7 +120,10 @@ export function createSnapshot(): Snapshot {
         drawn += 1;
         if (best === null || load(next) < load(best)) best = next;
       }
-      return (best ?? candidates.find(usable) ?? null)?.id ?? null;
+      best ??= candidates.find(usable) ?? null;
+      // Where all seem full by what the others once had, that is too old to refuse by: only our own still counts.
+      best ??= candidates.find((b) => hasRoom(b, own(b))) ?? null;
+      return best?.id ?? null;
     },
   };
 }

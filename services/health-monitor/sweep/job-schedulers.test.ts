@@ -51,4 +51,11 @@ describe("the plan for job schedulers", () => {
       shop,
     ]);
   });
+
+  it("sets one again whose next job is so far away that a clock must have been ahead", () => {
+    const shop = shard("shop");
+    const farthest = NOW_MS + 1_000 + standstillMs(shop);
+    expect(planSchedulers([shop], [present(shop.id, 1_000, farthest)], NOW_MS).upsert).toEqual([]);
+    expect(planSchedulers([shop], [present(shop.id, 1_000, farthest + 1)], NOW_MS).upsert).toEqual([shop]);
+  });
 });

@@ -21,7 +21,7 @@ export interface Plan {
 
 /**
  * A scheduler whose next job is long overdue counts as missing: its job was lost with the monitor that took it,
- * between taking it and scheduling the one after.
+ * between taking it and scheduling the one after. So does one whose next job is too far away: a clock was ahead.
  */
 export function planSchedulers(wanted: readonly Shard[], present: readonly Present[], nowMs: number): Plan {
   const wantedIds = new Set(wanted.map((shard) => shard.id));
@@ -30,7 +30,10 @@ export function planSchedulers(wanted: readonly Shard[], present: readonly Prese
     upsert: wanted.filter((shard) => {
       const scheduler = known.get(shard.id);
       if (scheduler?.intervalMs !== shard.probing.intervalMs) return true;
-      return nowMs - scheduler.nextMs > standstillMs(shard);
+      const standstill = standstillMs(shard);
+      return (
+        nowMs - scheduler.nextMs > standstill || scheduler.nextMs - nowMs > scheduler.intervalMs + standstill
+      );
     }),
     remove: present.filter(({ id }) => !wantedIds.has(id)).map(({ id }) => id),
   };
@@ -83,6 +86,12 @@ async function reconcileSchedulers(queue: Queue, wanted: readonly Shard[], nowMs
   }));
   const plan = planSchedulers(wanted, present, nowMs);
   await inBatches(plan.remove, (id) => queue.removeJobScheduler(id));
+  // Set again, BullMQ keeps the time of the next job; removed before, it begins anew.
+  const known = new Set(present.map(({ id }) => id));
+  await inBatches(
+    plan.upsert.filter(({ id }) => known.has(id)),
+    ({ id }) => queue.removeJobScheduler(id),
+  );
   await inBatches(plan.upsert, (shard) => upsert(queue, shard));
   return plan;
 }

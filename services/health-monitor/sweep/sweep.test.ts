@@ -62,9 +62,9 @@ describe("a sweep", () => {
       {
         pool: "shop",
         findings: [
-          { backend: "shop-1", ok: true },
-          { backend: "shop-2", ok: false },
-          { backend: "shop-3", ok: true },
+          { backend: "shop-1", url: good, ok: true },
+          { backend: "shop-2", url: "http://127.0.0.1:1", ok: false },
+          { backend: "shop-3", url: good, ok: true },
         ],
       },
     ]);

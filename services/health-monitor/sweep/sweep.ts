@@ -26,7 +26,11 @@ export async function sweep(shard: Shard, { ledger, limit, metrics, log }: Sweep
     metrics.probes.inc({ pool, result: ok ? "good" : "bad" });
     metrics.probeSeconds.observe(latencyMs / 1_000);
   }
-  const findings = backends.map((backend, i) => ({ backend: backend.id, ok: results[i]?.ok ?? false }));
+  const findings = backends.map((backend, i) => ({
+    backend: backend.id,
+    url: backend.url,
+    ok: results[i]?.ok ?? false,
+  }));
   const transitions = await ledger.observe(pool, findings);
   if (transitions === null) log.debug({ pool }, "pool not in the ledger yet");
   const reasons = new Map(backends.map((backend, i) => [backend.id, results[i]?.reason]));

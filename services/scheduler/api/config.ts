@@ -20,9 +20,9 @@ export function addConfig(server: FastifyInstance, change: ChangeConfig, guard: 
       },
     },
     async (_request, reply) => {
-      const applied = await change.read();
-      reply.header("etag", `"${applied.version}"`);
-      return applied;
+      const { version, document } = await change.read();
+      reply.header("etag", `"${version}"`);
+      return { version, document };
     },
   );
 

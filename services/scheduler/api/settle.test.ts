@@ -88,7 +88,7 @@ describe("POST /v1/pools/{pool}/settle", () => {
   });
 
   it("restores a pool that Redis lost, within the request", async () => {
-    await scene.model.remove("billing");
+    await scene.model.remove("billing", Number.MAX_SAFE_INTEGER);
     const answer = await scene.settle("billing", settleBody());
     expect(answer).toMatchObject({ status: 200, body: { picks: ["billing-1"] } });
   });

@@ -4,6 +4,7 @@ import type { Ledger, PoolState, Reply, SettleResult, Statement } from "@evenkee
 import type { SettleRequest, SettleResponse } from "@evenkeel/core/wire/settle.ts";
 import { redisUnavailable, SchedulerError } from "../errors.ts";
 import { askKnownPool, type Restore } from "../reconcile/known-pool.ts";
+import { createStateReader } from "./state-reader.ts";
 
 /** Statements in one ledger call: more gain nothing, and Redis serves nobody else while it works on one. */
 export const STATEMENTS_PER_CALL_MAX = 128;
@@ -55,14 +56,12 @@ export function createBatcher({ ledger, restore, observer }: BatcherOptions): Ba
   };
 
   /** Null when it cannot be read: the picks are made and stand, and the gateways will ask again. */
-  const read = async (pool: string): Promise<PoolState | null> => {
-    try {
-      return await ledger.read(pool);
-    } catch (error) {
+  const read = createStateReader((pool) =>
+    ledger.read(pool).catch((error) => {
       observer.failed(error as Error);
       return null;
-    }
-  };
+    }),
+  );
 
   /** Who needs the pool's state waits for one read, shared by all of them; the others do not. */
   const answer = async (pool: string, batch: readonly Waiting[], result: SettleResult): Promise<void> => {
@@ -89,7 +88,7 @@ export function createBatcher({ ledger, restore, observer }: BatcherOptions): Ba
       return;
     }
     observer.decided(pool, wantsOf(batch));
-    await answer(pool, batch, result);
+    void answer(pool, batch, result); // the next batch does not wait for a state that is being read
   };
 
   const drain = async (pool: string, queue: Waiting[]): Promise<void> => {

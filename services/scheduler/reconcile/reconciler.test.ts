@@ -106,7 +106,7 @@ describe("the reconciler", () => {
   it("takes what another scheduler seeded first", async () => {
     const s = scene(async () => withPools("mine"));
     s.configs.beforeApply = () => {
-      s.configs.applied = { version: EPOCH, document: withPools("theirs") };
+      s.configs.applied = { version: EPOCH, seeded: true, document: withPools("theirs") };
     };
     await s.reconcile();
     expect([...s.pools.keys()]).toEqual(["theirs"]);
@@ -127,7 +127,11 @@ describe("the reconciler", () => {
 
   it.each([
     ["all of it", null],
-    ["the last changes", { version: EPOCH, document: withPools("old") }],
+    ["the last changes", { version: EPOCH, seeded: true, document: withPools("old") }],
+    [
+      "all of it, and another scheduler planted its seed",
+      { version: 9 * EPOCH, seeded: true, document: withPools("seed") },
+    ],
   ])("puts the known configuration back, under a later version, when the store lost %s", async (_, left) => {
     const s = scene(async () => withPools("seed"));
     await s.reconcile();
@@ -136,8 +140,13 @@ describe("the reconciler", () => {
     s.configs.applied = left;
     s.pools.clear();
     await s.reconcile();
-    expect(s.configs.applied).toEqual({ version: EPOCH + 2, document: withPools("changed") });
-    expect(s.pools.get("changed")?.configVersion).toBe(EPOCH + 2);
+    const lastSeen = Math.max(EPOCH + 1, left?.version ?? 0);
+    expect(s.configs.applied).toEqual({
+      version: lastSeen + 1,
+      seeded: false,
+      document: withPools("changed"),
+    });
+    expect(s.pools.get("changed")?.configVersion).toBe(lastSeen + 1);
   });
 
   it("tries again what the ledger failed, and says so once", async () => {

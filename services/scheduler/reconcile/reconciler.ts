@@ -62,6 +62,10 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     if (known && version < known.version) await configs.apply(known.document, version, known.version);
     else if (version === 0) await plant();
     // Where another scheduler was first, its configuration is read here.
+    const next = await configs.read();
+    if (!known || known.seeded || !next?.seeded) return next;
+    // Redis lost what an operator had changed, and somebody who did not know it planted a seed.
+    await configs.apply(known.document, next.version, known.version);
     return configs.read();
   };
 
@@ -70,7 +74,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       seedFault = error as Error;
       return null;
     });
-    if (document) await configs.apply(document, 0);
+    if (document) await configs.seed(document);
   };
 
   const configure = async ({ version, document }: AppliedConfig) => {
@@ -82,7 +86,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const wanted = new Set(pools.map(({ name }) => name));
     for (const name of configured) {
       if (wanted.has(name)) continue;
-      await ledger.remove(name);
+      await ledger.remove(name, version);
       configured.delete(name);
     }
     for (const name of wanted) configured.add(name);
