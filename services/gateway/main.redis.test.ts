@@ -72,7 +72,7 @@ describe("the gateway process", () => {
     const prefix = `gateway-test-${process.pid}`;
     const { redis, publish } = openConfig(prefix);
     await expect.poll(() => redis.status, WAIT).toBe("ready");
-    const { child, reports, exited } = start({ EVENKEEL_PREFIX: prefix });
+    const { child, reports, logged, exited } = start({ EVENKEEL_PREFIX: prefix });
     await expect.poll(async () => (await readMembers(redis, prefix)).length, WAIT).toBe(1);
     const [member] = await readMembers(redis, prefix);
     expect(member).toMatchObject({ role: "gateway", pid: child.pid });
@@ -94,6 +94,12 @@ describe("the gateway process", () => {
 
     await publish(documentFor(await startBackend("two")));
     await expect.poll(() => text(url), WAIT).toBe("two");
+
+    await publish({ routes: "of a later release" } as unknown as ConfigDocument);
+    await expect.poll(logged, WAIT).toContain("configuration not understood");
+    expect(await text(url)).toBe("two");
+    await publish(documentFor(await startBackend("three")));
+    await expect.poll(() => text(url), WAIT).toBe("three");
 
     child.kill("SIGTERM");
     expect(await exited).toBe(0);

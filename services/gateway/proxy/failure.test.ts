@@ -21,6 +21,8 @@ describe("a failed attempt", () => {
     [new errors.ResponseContentLengthMismatchError(), 502, "failure", true],
     [new errors.InvalidArgumentError("invalid header"), 400, "canceled", false],
     [new errors.RequestContentLengthMismatchError(), 400, "canceled", false],
+    [system("EMFILE"), 503, "canceled", false],
+    [system("EADDRNOTAVAIL"), 503, "canceled", false],
     [new errors.ClientClosedError(), 502, "canceled", true],
     [new Error("anything else"), 502, "failure", true],
   ])("%o becomes %i, %s, worth another backend: %s", (error, status, outcome, elsewhere) => {

@@ -34,6 +34,13 @@ export const SATURATED: Failure = {
   outcome: "canceled",
   elsewhere: true,
 };
+/** This process cannot open another connection: whoever it is asked for is not to blame, and another one no better. */
+export const EXHAUSTED: Failure = {
+  status: 503,
+  text: "the gateway cannot open more connections",
+  outcome: "canceled",
+  elsewhere: false,
+};
 export const malformed = (text: string): Failure => clientFault(400, text);
 
 const BROKEN = backendFault(502, "the connection to the backend broke before it answered");
@@ -58,6 +65,7 @@ const BY_CODE: ReadonlyMap<string, Failure> = new Map([
   ["UND_ERR_INVALID_ARG", INVALID_REQUEST],
   ["UND_ERR_NOT_SUPPORTED", INVALID_REQUEST],
   ["UND_ERR_REQ_CONTENT_LENGTH_MISMATCH", INVALID_REQUEST],
+  ...["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"].map((code) => [code, EXHAUSTED] as const),
   ["UND_ERR_CLOSED", ORIGIN_CLOSED],
   ["UND_ERR_DESTROYED", ORIGIN_CLOSED],
 ]);

@@ -1,6 +1,7 @@
 // What is told about finished requests: metrics with bounded labels, and one log line each when asked for.
 import type { Log } from "@evenkeel/runtime/log.ts";
 import { LATENCY_BUCKETS, type Metrics } from "@evenkeel/runtime/metrics.ts";
+import { EXHAUSTED } from "./failure.ts";
 
 /** Label for requests that no route took. */
 const NO_ROUTE = "none";
@@ -59,6 +60,10 @@ export function createReport(metrics: Metrics, accessLog: Log | null): Report {
     "evenkeel_gateway_client_aborts_total",
     "Clients that left before the answer was complete",
   );
+  const refusals = metrics.counter(
+    "evenkeel_gateway_exhausted_total",
+    "Requests refused because this process ran out of file descriptors, ports or memory for connections",
+  );
   let routesKept: ReadonlySet<string> = new Set();
   let poolsKept: ReadonlySet<string> = new Set();
 
@@ -71,6 +76,7 @@ export function createReport(metrics: Metrics, accessLog: Log | null): Report {
       count(route, request.status);
       durations.observe({ route }, request.durationMs / 1_000);
       if (request.status === CLIENT_ABORT) aborts.inc();
+      if (request.reason === EXHAUSTED.text) refusals.inc();
       accessLog?.info(lineOf(request), "request");
     },
     refused: (status) => count(NO_ROUTE, status),
