@@ -22,7 +22,7 @@ beforeEach(async () => {
     const { method, url: path, headers } = request;
     seen.push({ method, path, authorization: headers.authorization, body: await textOf(request) });
     response.writeHead(answer.status, { "content-type": "application/json" });
-    response.end(JSON.stringify(answer.body));
+    response.end(typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -84,4 +84,21 @@ test("a refusal carries its reason and every problem, and is not asked of anothe
 test("no applied configuration is no fault", async () => {
   answer = { status: 404, body: { error: "none" } };
   expect(await createAdminApi([url], "").config()).toBeNull();
+});
+
+test.each([
+  [200, "<html>It works!</html>"],
+  [200, {}],
+  [200, null],
+  [200, { pools: [{ pool: "shop", held: {} }] }],
+  [404, "not found"],
+  [404, { message: "no" }],
+])("an answer that no scheduler gives (%i, %j) is told as such", async (status, body) => {
+  answer = { status, body };
+  await expect(createAdminApi([url], "").pools()).rejects.toThrow(`${url} is not an Evenkeel scheduler`);
+});
+
+test("a status from something in between is told with its address", async () => {
+  answer = { status: 502, body: "<html>Bad Gateway</html>" };
+  await expect(createAdminApi([url], "").pools()).rejects.toThrow(`${url} answers with status 502`);
 });

@@ -33,34 +33,46 @@ export class AdminApiError extends Error {
   }
 }
 
+/** What one kind of answer looks like: enough of it to tell a scheduler from anything else that answers at an address. */
+type Shape<T> = (answer: Partial<T>) => boolean;
+
+const areAll = (list: unknown, ...keys: string[]): boolean =>
+  Array.isArray(list) && list.every((item) => keys.every((key) => (item as never)?.[key] !== undefined));
+
+const isPools: Shape<{ pools: PoolState[] }> = ({ pools }) => areAll(pools, "pool", "policy", "backends");
+const isMembers: Shape<{ members: Member[] }> = ({ members }) => areAll(members, "role", "id", "adminUrl");
+const isConfig: Shape<{ document: ConfigDocument }> = ({ document }) => typeof document === "object";
+const isVersion: Shape<{ version: number }> = ({ version }) => typeof version === "number";
+const isAnything: Shape<unknown> = () => true;
+
 /** Every method throws AdminApiError. */
 export function createAdminApi(urls: readonly string[], token: string): AdminApi {
-  const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+  const ask = async <T>(shape: Shape<T>, method: string, path: string, body?: unknown): Promise<T> => {
     let unreachable = "";
     for (const url of urls) {
       const response = await send(new URL(path, url), method, token, body).catch((error: Error) => {
         unreachable = `${url}: ${reasonOf(error)}`;
         return null;
       });
-      if (response) return answerOf(response);
+      if (response) return answerOf(response, shape, url);
     }
     throw new AdminApiError(0, `no scheduler can be reached (${unreachable})`);
   };
   return {
-    pools: async () => ((await ask("GET", "/v1/pools")) as { pools: PoolState[] }).pools,
-    members: async () => ((await ask("GET", "/v1/members")) as { members: Member[] }).members,
+    pools: async () => (await ask(isPools, "GET", "/v1/pools")).pools,
+    members: async () => (await ask(isMembers, "GET", "/v1/members")).members,
     async config() {
       try {
-        return ((await ask("GET", "/v1/config")) as { document: ConfigDocument }).document;
+        return (await ask(isConfig, "GET", "/v1/config")).document;
       } catch (error) {
         if (error instanceof AdminApiError && error.status === 404) return null;
         throw error;
       }
     },
-    apply: async (document) => ((await ask("PUT", "/v1/config", document)) as { version: number }).version,
+    apply: async (document) => (await ask(isVersion, "PUT", "/v1/config", document)).version,
     async setMode(pool, backend, action) {
       const [p, b] = [encodeURIComponent(pool), encodeURIComponent(backend)];
-      await ask("POST", `/v1/pools/${p}/backends/${b}/${action}`);
+      await ask(isAnything, "POST", `/v1/pools/${p}/backends/${b}/${action}`);
     },
   };
 }
@@ -77,18 +89,23 @@ function send(url: URL, method: string, token: string, body: unknown): Promise<R
   });
 }
 
-async function answerOf(response: Response): Promise<unknown> {
-  const text = await response.text();
-  if (response.ok) return text === "" ? null : JSON.parse(text);
-  const { error, problems } = refusal(text);
-  throw new AdminApiError(response.status, error ?? `status ${response.status}`, problems);
+async function answerOf<T>(response: Response, shape: Shape<T>, url: string): Promise<T> {
+  const { status } = response;
+  const answer = parsed(await response.text());
+  if (response.ok && answer !== null && shape(answer as Partial<T>)) return answer as T;
+  const { error, problems } = (answer ?? {}) as { error?: unknown; problems?: Problem[] };
+  const says = response.ok || typeof error !== "string" ? null : error;
+  if (says === null && status < 500) throw new AdminApiError(status, `${url} is not an Evenkeel scheduler`);
+  throw new AdminApiError(status, says ?? `${url} answers with status ${status}`, problems);
 }
 
-function refusal(text: string): { error?: string; problems?: Problem[] } {
+/** Null when it is no JSON object. An empty text counts as an empty one. */
+function parsed(text: string): object | null {
   try {
-    return JSON.parse(text);
+    const value = JSON.parse(text === "" ? "{}" : text);
+    return typeof value === "object" ? value : null;
   } catch {
-    return {};
+    return null;
   }
 }
 

@@ -40,6 +40,8 @@ export interface Context {
   say(line: string): void;
   /** Aborted once, at the first SIGINT, SIGTERM or SIGHUP. */
   signal: AbortSignal;
+  /** Aborted at a second Ctrl-C: nobody wants to wait any more. */
+  force: AbortSignal;
 }
 
 /** The user asked for something that does not exist or cannot be. Exit code 2. */

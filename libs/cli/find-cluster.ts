@@ -12,8 +12,8 @@ export const URL_FLAG: Flag = {
 /** @throws UsageError when there is none to be found */
 export async function findCluster(args: Arguments, { env, directory }: Context): Promise<AdminApi> {
   const url = args.text("url");
-  if (url !== null && !/^https?:\/\//.test(url))
-    throw new UsageError(`--url must begin with http://, got "${url}"`);
+  if (url !== null && !(/^https?:\/\//.test(url) && URL.canParse(url)))
+    throw new UsageError(`--url must be a URL that begins with http://, got "${url}"`);
   const urls = url === null ? (await readClusterFile(directory))?.schedulers : [url];
   if (urls) return createAdminApi(urls, env.EVENKEEL_TOKEN ?? "");
   throw new UsageError(

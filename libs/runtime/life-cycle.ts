@@ -22,7 +22,7 @@ export async function runService(start: () => Promise<Service>): Promise<void> {
   try {
     service = await start();
   } catch (error) {
-    process.stderr.write(`${error instanceof EnvironmentError ? error.message : (error as Error).stack}\n`);
+    process.stderr.write(`${startFailure(error as NodeJS.ErrnoException)}\n`);
     process.exit(error instanceof EnvironmentError ? 2 : 1);
   }
   const crash = (error: unknown) => {
@@ -48,6 +48,23 @@ export async function runService(start: () => Promise<Service>): Promise<void> {
   process.on("SIGINT", stop);
   process.off("disconnect", leaveWithParent);
   process.on("disconnect", () => stop("parent gone"));
+}
+
+/** What keeps an admin port from opening: a matter of settings, on which a stack throws no light. */
+const LISTEN_CODES = [
+  "EADDRINUSE",
+  "EADDRNOTAVAIL",
+  "EACCES",
+  "EAFNOSUPPORT",
+  "EINVAL",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+];
+
+function startFailure(error: NodeJS.ErrnoException): string {
+  if (error instanceof EnvironmentError) return error.message;
+  if (LISTEN_CODES.includes(error.code ?? "")) return `cannot start: ${error.message}`;
+  return error.stack ?? error.message;
 }
 
 /** Told to a parent process (`evenkeel up`) over its IPC channel, if there is one. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
+import { readEnvironment } from "@evenkeel/runtime/environment.ts";
 import type { Command, Context } from "../command.ts";
 import { readConfigFile } from "../config-file.ts";
 import { demoGuide } from "../demo/guide.ts";
@@ -28,6 +29,7 @@ export const demo: Command = {
   flags: {},
 
   async run(_args, context) {
+    readEnvironment(context.env);
     const parsed = await readConfigFile(EXAMPLE, context.directory);
     if (!parsed.ok) throw new Error(`${EXAMPLE} is not valid`);
     const document = await chooseDemoPorts(parsed.document, SIZE.gateways, context.print);
@@ -72,7 +74,7 @@ async function runDemo(document: ConfigDocument, directory: string, context: Con
       { ...context, env },
     );
   } finally {
-    await Promise.all(backends.map((backend) => backend.stop()));
+    await Promise.all(backends.map((backend) => backend.stop(context.force)));
   }
 }
 

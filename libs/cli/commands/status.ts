@@ -22,9 +22,10 @@ export const status: Command = {
   },
 
   async run(args, context) {
-    const api = await findCluster(args, context);
+    const find = () => findCluster(args, context);
+    const api = await find();
     const render = args.given("json") ? JSON.stringify : (now: Status) => renderStatus(now, Date.now());
-    if (args.given("watch")) return watch(api, render, context);
+    if (args.given("watch")) return watch(find, render, context);
     context.print(render(await readStatus(api)));
     return 0;
   },
@@ -35,12 +36,18 @@ async function readStatus(api: AdminApi): Promise<Status> {
   return { pools, members };
 }
 
-/** A cluster that cannot be reached for a while is shown as such, and waited for. */
-async function watch(api: AdminApi, render: (now: Status) => string, context: Context): Promise<number> {
+/** A cluster that cannot be reached for a while is shown as such, and waited for; a new one may have other addresses. */
+async function watch(
+  find: () => Promise<AdminApi>,
+  render: (now: Status) => string,
+  context: Context,
+): Promise<number> {
   const screen = process.stdout.isTTY;
   if (screen) context.print("\x1b[2J");
   while (!context.signal.aborted) {
-    const text = await readStatus(api).then(render, (error: Error) => error.message);
+    const text = await find()
+      .then(readStatus)
+      .then(render, (error: Error) => error.message);
     context.print(
       screen ? HOME + text.replaceAll("\n", `${CLEAR_LINE_END}\n`) + CLEAR_LINE_END + CLEAR_BELOW : text,
     );

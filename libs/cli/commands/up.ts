@@ -1,9 +1,11 @@
 // `evenkeel up`: a whole cluster of real processes on this machine, from one configuration file.
 import { resolve } from "node:path";
+import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import { type Arguments, type Command, type Context, UsageError, wholeNumber } from "../command.ts";
 import { loadConfig } from "../config-file.ts";
 import { runCluster } from "../supervisor/run.ts";
 import type { ReadyProcess } from "../supervisor/supervise.ts";
+import { exampleRequest } from "./example-request.ts";
 
 const LARGEST = 64;
 
@@ -26,7 +28,7 @@ export const up: Command = {
     "no-restart": { type: "boolean", help: "do not start again what dies" },
   },
   details: `The services' logs go to standard error; without --json only warnings, unless EVENKEEL_LOG_LEVEL says more.
-SIGINT or SIGTERM drains and stops everything.
+SIGINT or SIGTERM drains and stops everything; a second Ctrl-C stops it at once.
 Every EVENKEEL_* variable that is set here is passed on to the services.`,
 
   async run(args, context) {
@@ -48,7 +50,7 @@ Every EVENKEEL_* variable that is set here is passed on to the services.`,
         redisUrl: redisUrlOf(args),
         prefix: args.text("prefix"),
         restart: !args.given("no-restart"),
-        ...reportTo(context, args),
+        ...reportTo(context, args, document),
       },
       { ...context, env },
     );
@@ -63,7 +65,7 @@ function redisUrlOf(args: Arguments): string | null {
 }
 
 /** Lines for programs or for people. */
-function reportTo({ print }: Context, args: Arguments) {
+function reportTo({ print }: Context, args: Arguments, document: ConfigDocument) {
   if (args.given("json")) {
     return {
       onReady: (process: ReadyProcess) => print(JSON.stringify(process)),
@@ -76,15 +78,17 @@ function reportTo({ print }: Context, args: Arguments) {
       if (process.role === "gateway") gateways.set(process.id, process.url);
       print(readyLine(process));
     },
-    onUp: () => print(summary([...gateways.values()].sort())),
+    onUp: () => print(summary(document, [...gateways.values()].sort())),
   };
 }
 
 export const readyLine = ({ id, url, pid }: ReadyProcess): string =>
   `ready  ${id.padEnd(18)} ${url}  (pid ${pid})`;
 
-const summary = (gatewayUrls: readonly string[]): string => `
+function summary(document: ConfigDocument, gatewayUrls: readonly string[]): string {
+  const requests = gatewayUrls.map((url) => exampleRequest(document, url)).filter((line) => line !== null);
+  return `
 The cluster is up. Try:
-${gatewayUrls.map((url) => `  curl -i ${url}/`).join("\n")}
-  npx evenkeel status --watch
+${[...requests, "npx evenkeel status --watch"].map((line) => `  ${line}`).join("\n")}
 Ctrl-C drains and stops it.`;
+}

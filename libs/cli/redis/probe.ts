@@ -5,6 +5,8 @@ import { openRedis } from "@evenkeel/runtime/redis.ts";
 
 const OLDEST_MAJOR = 7;
 const ASK_INTERVAL_MS = 50;
+/** What the client says of bytes that are no reply. */
+const NO_REPLY = /^Unknown RESP type/;
 
 export interface ProbeOptions {
   timeoutMs: number;
@@ -18,13 +20,16 @@ export async function probeRedis(url: string, { timeoutMs, gone }: ProbeOptions)
   const redis = openRedis({ url, name: "evenkeel-probe" }, log);
   const deadline = Date.now() + timeoutMs;
   let reason = "no answer";
+  let foreign = false;
   redis.on("error", (error) => {
+    foreign ||= NO_REPLY.test(error.message);
     reason = error.message || reason;
   });
   try {
     while (Date.now() < deadline && !gone?.()) {
       const info = redis.status === "ready" ? await redis.info("server").catch(() => null) : null;
       if (info !== null) return acceptVersion(info, url);
+      if (foreign) throw new Error(`what listens at ${withoutCredentials(url)} does not speak Redis`);
       await sleep(ASK_INTERVAL_MS);
     }
   } finally {

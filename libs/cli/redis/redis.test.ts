@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -57,6 +59,16 @@ test("a Redis that does not answer is an error that names it without its passwor
   const asked = probeRedis(url, { timeoutMs: 200 });
   await expect(asked).rejects.toThrow(/no Redis at redis:\/\/\*\*\*@127\.0\.0\.1:\d+: .*ECONNREFUSED/);
   await expect(asked).rejects.not.toThrow("secret");
+});
+
+test("something that is no Redis is told as such, at once", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `redis://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await expect(probeRedis(url, { timeoutMs: 60_000 })).rejects.toThrow(
+    `what listens at ${url} does not speak Redis`,
+  );
+  server.close();
 });
 
 test("waiting for a Redis ends when whoever started it knows that it is gone", async () => {

@@ -5,7 +5,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import { AdminApiError, createAdminApi } from "../admin-api.ts";
 import type { ProvidedRedis } from "../redis/provide.ts";
-import { removeClusterFile, writeClusterFile } from "./cluster-file.ts";
+import { recordCluster, removeClusterFile } from "./cluster-file.ts";
+import { interruptible } from "./interruptible.ts";
 import type { ClusterPlan } from "./plan.ts";
 import { keepRedis } from "./redis-keeper.ts";
 import { type ReadyProcess, type Supervised, supervise } from "./supervise.ts";
@@ -28,6 +29,10 @@ export interface ClusterOptions {
   say(line: string): void;
   /** Starting is given up: what runs is stopped. */
   signal: AbortSignal;
+  /** Stopping waits for nothing any more. */
+  force: AbortSignal;
+  /** Longest wait for requests in flight. */
+  drainMs: number;
 }
 
 export interface RunningCluster {
@@ -37,11 +42,11 @@ export interface RunningCluster {
 
 /** Resolves when every process is ready. @throws when one cannot be started; nothing is left running then */
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
-  const { plan, document, token, directory, signal } = options;
+  const { plan, document, token, directory, signal, force, say } = options;
   const running: Supervised[] = [];
   const redis = keepRedis(options.redis, options.restart, {
     onReady: options.onReady,
-    onDeath: (delayMs) => options.say(`redis died; ${nextStep(delayMs)}`),
+    onDeath: (delayMs) => say(`redis died; ${nextStep(delayMs)}`),
   });
 
   const start = (plans: ClusterPlan[keyof ClusterPlan]): Promise<ReadyProcess>[] =>
@@ -50,17 +55,18 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       const process = supervise(one, {
         onReady: options.onReady,
         onDeath: (dead, pid, how, delayMs) =>
-          options.say(`${dead.id} (pid ${pid}) died: ${how}; ${nextStep(delayMs)}`),
+          say(`${dead.id} (pid ${pid}) died: ${how}; ${nextStep(delayMs)}`),
       });
       running.push(process);
       return process.firstReady;
     });
 
   const stop = async () => {
-    await removeClusterFile(directory, process.pid).catch(() => {});
+    if (signal.aborted) say(stopping(options.drainMs));
+    await removeClusterFile(directory, process.pid);
     const of = (...roles: string[]) => running.filter(({ plan }) => roles.includes(plan.role));
-    await Promise.all(of("gateway").map((one) => one.stop()));
-    await Promise.all(of("scheduler", "health-monitor").map((one) => one.stop()));
+    await Promise.all(of("gateway").map((one) => one.stop(force)));
+    await Promise.all(of("scheduler", "health-monitor").map((one) => one.stop(force)));
     await redis.stop();
   };
 
@@ -70,7 +76,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     const schedulerUrls = schedulers.map(({ url }) => url);
     await makeApplied(document, schedulerUrls, token, signal);
     await interruptible(Promise.all([...monitors, ...start(plan.gateway)]), signal);
-    await writeClusterFile(directory, { pid: process.pid, schedulers: schedulerUrls });
+    await recordCluster(directory, { pid: process.pid, schedulers: schedulerUrls }, say);
     return { schedulerUrls, stop };
   } catch (error) {
     await stop();
@@ -81,13 +87,8 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
 const nextStep = (delayMs: number | null): string =>
   delayMs === null ? "not started again" : `starting it again in ${delayMs} ms`;
 
-function interruptible<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const stopped = Promise.withResolvers<never>();
-  const abort = () => stopped.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  return Promise.race([work, stopped.promise]).finally(() => signal.removeEventListener("abort", abort));
-}
+const stopping = (drainMs: number): string =>
+  `stopping: waiting up to ${Math.ceil(drainMs / 1_000)} s for requests in flight; Ctrl-C again stops at once`;
 
 /** Schedulers seed an empty Redis by themselves, perhaps at this very moment; asking again settles who was first. */
 async function makeApplied(

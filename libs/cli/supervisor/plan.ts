@@ -5,7 +5,6 @@ import type { ProcessPlan, ProcessRole } from "./supervise.ts";
 
 type Role = Exclude<ProcessRole, "backend">;
 
-const DEFAULT_DRAIN_DEADLINE_MS = 30_000;
 /** What a process may take to leave beyond its drain. */
 const STOP_MARGIN_MS = 5_000;
 
@@ -24,6 +23,8 @@ export interface PlanOptions {
   /** The file that schedulers apply when Redis holds no configuration. */
   configFile: string;
   restart: boolean;
+  /** Longest wait for requests in flight. */
+  drainMs: number;
   /** One free port per process: admin ports stay the same over restarts. */
   nextPort: () => Promise<number>;
 }
@@ -47,7 +48,7 @@ async function processes(
   options: PlanOptions,
   own: (n: number) => NodeJS.ProcessEnv,
 ): Promise<ProcessPlan[]> {
-  const { env, redisUrl, prefix, restart, nextPort } = options;
+  const { env, redisUrl, prefix, restart, drainMs, nextPort } = options;
   const plans: ProcessPlan[] = [];
   for (let n = 0; n < count; n++) {
     const id = `${role}-${n + 1}`;
@@ -63,14 +64,9 @@ async function processes(
         EVENKEEL_ADMIN_PORT: String(await nextPort()),
         ...own(n),
       },
-      stopTimeoutMs: stopTimeoutMs(env),
+      stopTimeoutMs: drainMs + STOP_MARGIN_MS,
       restartDelayMs: restart ? restartDelayMs : null,
     });
   }
   return plans;
-}
-
-function stopTimeoutMs(env: NodeJS.ProcessEnv): number {
-  const drainMs = Number(env.EVENKEEL_DRAIN_DEADLINE_MS) || DEFAULT_DRAIN_DEADLINE_MS;
-  return drainMs + (Number(env.EVENKEEL_DRAIN_GRACE_MS) || 0) + STOP_MARGIN_MS;
 }

@@ -1,7 +1,7 @@
 // From a valid configuration to a running cluster, until the user has had enough: what `up` and `demo` share.
 import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
-import { readEnvironment } from "@evenkeel/runtime/environment.ts";
+import { integer, readEnvironment } from "@evenkeel/runtime/environment.ts";
 import type { Context } from "../command.ts";
 import { provideRedis } from "../redis/provide.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
@@ -24,8 +24,8 @@ export interface RunOptions {
 
 /** Runs until `context.signal`. @throws when it cannot be started; nothing is left running then */
 export async function runCluster(options: RunOptions, context: Context): Promise<void> {
-  const { env, signal, say } = context;
-  readEnvironment(env); // a misspelt variable is said once here, not by every process
+  const { env, signal, force, say } = context;
+  const drainMs = longestDrainMs(env);
   const takenPorts = await claimPorts(options);
   const redis = await provideRedis({ env, say, url: options.redisUrl ?? undefined });
   const { size, configFile, restart } = options;
@@ -36,6 +36,7 @@ export async function runCluster(options: RunOptions, context: Context): Promise
     prefix: options.prefix ?? undefined,
     configFile,
     restart,
+    drainMs,
     nextPort: () => freePort(takenPorts),
   }).catch(async (error) => {
     await redis.stop();
@@ -51,11 +52,19 @@ export async function runCluster(options: RunOptions, context: Context): Promise
     onReady: options.onReady,
     say,
     signal,
+    force,
+    drainMs,
   });
   options.onUp(cluster);
   await aborted(signal);
-  say("stopping …");
   await cluster.stop();
+}
+
+/** @throws EnvironmentError: what is wrong with it is said once here, not by every process */
+function longestDrainMs(env: NodeJS.ProcessEnv): number {
+  const environment = readEnvironment(env);
+  const graceMs = integer(environment, "EVENKEEL_DRAIN_GRACE_MS", 0, 3_600_000);
+  return graceMs + integer(environment, "EVENKEEL_DRAIN_DEADLINE_MS", 0, 3_600_000);
 }
 
 /** The listeners' ports, so that nothing else is given one of them. @throws when they collide or are not free */

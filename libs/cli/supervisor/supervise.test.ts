@@ -99,6 +99,17 @@ test("a process that does not heed SIGTERM is killed at the deadline", async () 
   expect(alive(pid)).toBe(false);
 });
 
+test("a process that takes its time is killed as soon as nobody wants to wait", async () => {
+  const text = `process.on("SIGTERM", () => {}); ${REPORTS_READY}`;
+  const { supervised } = await start(text, { stopTimeoutMs: 600_000 });
+  const { pid } = await supervised.firstReady;
+  const force = new AbortController();
+  const stopped = supervised.stop(force.signal);
+  force.abort();
+  await stopped;
+  expect(alive(pid)).toBe(false);
+});
+
 test("a service stops in order when its parent is gone", async () => {
   const path = await script(`
     import { reportReady, runService } from ${JSON.stringify(RUNTIME)};

@@ -38,7 +38,8 @@ export interface Supervised {
   readonly plan: ProcessPlan;
   /** @throws when it dies before it was ever ready, or takes too long */
   firstReady: Promise<ReadyProcess>;
-  stop(): Promise<void>;
+  /** @param force aborted: it need not stop in order any more */
+  stop(force?: AbortSignal): Promise<void>;
 }
 
 export function supervise(plan: ProcessPlan, observer: Observer): Supervised {
@@ -85,11 +86,11 @@ export function supervise(plan: ProcessPlan, observer: Observer): Supervised {
   return {
     plan,
     firstReady: first.promise,
-    async stop() {
+    async stop(force) {
       stopping = true;
       clearTimeout(timer);
       clearTimeout(restart);
-      await terminate(child, plan.stopTimeoutMs);
+      await terminate(child, plan.stopTimeoutMs, force);
     },
   };
 }
@@ -99,13 +100,16 @@ function launch({ script, env }: ProcessPlan): ChildProcess {
   return fork(script, [], { env, execArgv: [], detached: true, stdio: ["ignore", 2, 2, "ipc"] });
 }
 
-async function terminate(child: ChildProcess, timeoutMs: number): Promise<void> {
+async function terminate(child: ChildProcess, timeoutMs: number, force?: AbortSignal): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  const kill = () => child.kill("SIGKILL");
+  child.kill(force?.aborted ? "SIGKILL" : "SIGTERM");
+  force?.addEventListener("abort", kill);
+  const timer = setTimeout(kill, timeoutMs);
   await exited;
   clearTimeout(timer);
+  force?.removeEventListener("abort", kill);
 }
 
 type ReadyReport = { ready: true; url: string; adminUrl: string };
