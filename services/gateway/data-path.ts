@@ -1,6 +1,5 @@
 // The data path as one thing: listeners, proxy and upstream connections, brought in line with a configuration
 // together and drained in order. What a request meets is always one configuration, never parts of two.
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "@evenkeel/core/config/resolve.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Metrics } from "@evenkeel/runtime/metrics.ts";
@@ -59,12 +58,13 @@ export function createDataPath(options: DataPathOptions): DataPath {
     notReady() {
       if (state === "waiting") return "no configuration yet";
       if (state === "draining") return "draining";
+      const [failure] = listeners.failing();
+      if (failure) return failure.message;
       return listeners.open().length > 0 ? null : "no listener is open";
     },
     async drain() {
       state = "draining";
-      await sleep(options.drainGraceMs);
-      await listeners.close(drainDeadlineMs);
+      await listeners.close(options.drainGraceMs, drainDeadlineMs);
       origins.close();
     },
   };

@@ -3,7 +3,7 @@ import { Agent, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   documentFor,
   eventually,
@@ -12,7 +12,7 @@ import {
   startBackend,
   startGateway,
 } from "../test-support/data-path.ts";
-import { createListeners } from "./listeners.ts";
+import { createListeners, RETRY_MS } from "./listeners.ts";
 
 const get = (path = "/") => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`;
 
@@ -43,6 +43,83 @@ describe("drain", () => {
     expect(client.received()).toContain("late but whole");
     expect(client.received().toLowerCase()).toContain("connection: close");
     expect(scheduling.released).toMatchObject([{ outcome: "success" }]);
+  });
+
+  it("still serves an idle connection on which a request was on its way, and says that it closes", async () => {
+    const { url, port, dataPath } = await startGateway([await healthy()]);
+    const client = sendRaw(port, get());
+    await eventually(() => client.received().endsWith("ok"), "the first answer");
+    const drained = dataPath.drain();
+    await expect(send(url)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    client.socket.write(get());
+    await drained;
+    await eventually(client.closed, "the connection to close");
+    expect(client.received().split("HTTP/1.1 200 OK")).toHaveLength(3);
+    expect(client.received().toLowerCase().split("connection: close")).toHaveLength(2);
+  });
+
+  it("is over at once when no connection is open", async () => {
+    const { dataPath } = await startGateway([await healthy()]);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    await dataPath.drain();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("accepts during the grace, and answers with a close from its beginning", async () => {
+    const { url, port, dataPath } = await startGateway([await healthy()], {}, { drainGraceMs: 200 });
+    const client = sendRaw(port, "");
+    await eventually(() => !client.socket.connecting, "the connection");
+    const drained = dataPath.drain();
+    client.socket.write(get());
+    expect((await send(url)).status).toBe(200);
+    await eventually(client.closed, "the connection to close");
+    expect(client.received().toLowerCase()).toContain("connection: close");
+    await drained;
+    await expect(send(url)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  it("does not cut an answer that has ended but waits for its client to read on", async () => {
+    const body = Buffer.alloc(20 * 1024 * 1024, "x"); // more than the sockets hold
+    const listeners = createListeners({
+      handle(_, response) {
+        response.end(body);
+        return { onClose() {}, onMalformed() {} };
+      },
+      onRefused: () => {},
+      portOffset: 0,
+      closeDeadlineMs: 0,
+    });
+    await listeners.configure([{ name: "web", protocol: "http", port: 0, address: "127.0.0.1" }]);
+    const port = Number(new URL(listeners.open()[0]?.url ?? "").port);
+    const client = sendRaw(port, get());
+    client.socket.once("data", () => client.socket.pause());
+    const idle = sendRaw(port, "");
+    await eventually(() => client.received() !== "", "the begin of the answer");
+    const closed = listeners.close(0, 5_000);
+    await eventually(idle.closed, "the idle connection to close");
+    client.socket.resume();
+    await closed;
+    await eventually(client.closed, "the connection to close");
+    expect(client.received().split("\r\n\r\n")[1]).toHaveLength(body.length);
+  });
+
+  it("waits for the requests of listeners that a configuration dropped before", async () => {
+    const { origin, waiting } = await held();
+    const { port, dataPath } = await startGateway([origin]);
+    const client = sendRaw(port, get());
+    await eventually(() => waiting.length === 1, "the request at the backend");
+    await dataPath.configure(resolveConfig({ ...documentFor([origin]), listeners: [] }));
+    let over = false;
+    const drained = dataPath.drain().then(() => {
+      over = true;
+    });
+    await expect(send(`http://127.0.0.1:${port}`)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect(over).toBe(false);
+    waiting[0]?.end("late but whole");
+    await drained;
+    await eventually(client.closed, "the connection to close");
+    expect(client.received()).toContain("late but whole");
   });
 
   it("closes a connection whose answer had begun before", async () => {
@@ -138,8 +215,9 @@ describe("a new configuration", () => {
 });
 
 describe("a listener that cannot open", () => {
+  const serving = { onClose() {}, onMalformed() {} };
   const listenersWith = (portOffset: number) =>
-    createListeners({ handle: () => {}, onRefused: () => {}, portOffset, closeDeadlineMs: 0 });
+    createListeners({ handle: () => serving, onRefused: () => {}, portOffset, closeDeadlineMs: 0 });
   const listener = { name: "web", protocol: "http" as const, port: 0, address: "127.0.0.1" };
 
   it("is named with its port and with what to do, and opens with a later configuration", async () => {
@@ -155,7 +233,39 @@ describe("a listener that cannot open", () => {
     await new Promise((resolve) => occupant.close(resolve));
     expect(await listeners.configure(wanted)).toEqual([]);
     expect(listeners.open()).toEqual([{ name: "web", url: `http://127.0.0.1:${port}` }]);
-    await listeners.close(0);
+    await listeners.close(0, 0);
+  });
+
+  it("is tried again until it opens, and is not while a later configuration does without it", async () => {
+    const timers = vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const occupant = createServer();
+    await new Promise<void>((resolve) => occupant.listen(0, "127.0.0.1", resolve));
+    const { port } = occupant.address() as AddressInfo;
+    const listeners = listenersWith(0);
+    await listeners.configure([{ ...listener, port }]);
+    await timers.advanceTimersByTimeAsync(RETRY_MS);
+    await eventually(() => timers.getTimerCount() === 1, "the next try to be set");
+    expect(listeners.failing()).toMatchObject([{ message: expect.stringContaining("in use") }]);
+    await new Promise((resolve) => occupant.close(resolve));
+    timers.advanceTimersByTime(RETRY_MS);
+    await eventually(() => listeners.open().length === 1, "the listener to open");
+    expect(listeners.failing()).toEqual([]);
+    await listeners.configure([{ ...listener, address: "192.0.2.1" }]);
+    expect(listeners.failing()).toHaveLength(1);
+    await listeners.configure([]);
+    expect(listeners.failing()).toEqual([]);
+    expect(timers.getTimerCount()).toBe(0);
+  });
+
+  it("is why the gateway is not ready, also while others are open", async () => {
+    const { dataPath } = await startGateway([]);
+    const document = documentFor([]);
+    const bad = { ...listener, name: "bad", address: "192.0.2.1" };
+    await dataPath.configure(resolveConfig({ ...document, listeners: [...document.listeners, bad] }));
+    expect(dataPath.notReady()).toContain('listener "bad" cannot open');
+    await dataPath.configure(resolveConfig(document));
+    expect(dataPath.notReady()).toBe(null);
   });
 
   it.each([
@@ -171,49 +281,6 @@ describe("a listener that cannot open", () => {
     const errors = await listeners.configure([{ ...listener, name: "bad", address: "192.0.2.1" }, listener]);
     expect(errors).toHaveLength(1);
     expect(listeners.open()).toMatchObject([{ name: "web" }]);
-    await listeners.close(0);
-  });
-});
-
-describe("what is no request", () => {
-  it.each([
-    ["nonsense\r\n\r\n", 400],
-    [`GET / HTTP/1.1\r\nHost: h\r\nX: ${"x".repeat(17_000)}\r\n\r\n`, 431],
-    [`GET /${"x".repeat(17_000)} HTTP/1.1\r\nHost: h\r\n\r\n`, 431],
-  ])("%.30j… is answered %i and the connection closed", async (text, status) => {
-    const { port, metric } = await startGateway([await healthy()]);
-    const client = sendRaw(port, text);
-    await eventually(client.closed, "the connection to close");
-    expect(client.received()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*\r\nconnection: close\r\n`));
-    expect(await metric("evenkeel_gateway_requests_total", { route: "none", code_class: "4xx" })).toBe(1);
-  });
-
-  it("never mixes into an answer that has begun", async () => {
-    const { origin, waiting } = await held();
-    const { port } = await startGateway([origin]);
-    const client = sendRaw(
-      port,
-      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
-    );
-    await eventually(() => waiting.length === 1, "the request at the backend");
-    waiting[0]?.write("begun");
-    await eventually(() => client.received().includes("begun"), "the begin of the answer");
-    client.socket.write("not a chunk size\r\n");
-    await eventually(client.closed, "the connection to close");
-    expect(client.received()).not.toContain("400");
-  });
-
-  it("many small headers arrive, none is dropped silently", async () => {
-    let count = 0;
-    const origin = await startBackend((incoming, response) => {
-      count = incoming.rawHeaders.filter((name) => name.startsWith("x-h")).length;
-      response.end("ok");
-    });
-    const { port } = await startGateway([origin]);
-    const many = Array.from({ length: 1_100 }, (_, i) => `x-h${i}: 1\r\n`).join("");
-    const client = sendRaw(port, `GET / HTTP/1.1\r\nHost: h\r\n${many}\r\n`);
-    await eventually(() => client.received().includes("\r\n\r\n"), "an answer");
-    expect(client.received()).toContain("200 OK");
-    expect(count).toBe(1_100);
+    await listeners.close(0, 0);
   });
 });

@@ -1,21 +1,19 @@
 // The open listeners, brought in line with each configuration: new ones are opened, missing ones closed gently, and
 // one whose address and port stay the same is never touched.
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Listener } from "@evenkeel/core/config/resolve.ts";
-import { createHttpServer, type OnRefused } from "./server.ts";
+import type { Handler } from "./connection.ts";
+import { createHttpServer, type HttpServer, type OnRefused } from "./server.ts";
 
-/** How often connections that became idle are looked for while a listener closes. */
-const IDLE_SWEEP_MS = 100;
-
-/** What a request can know of the listener it came through. */
-export interface Endpoint {
-  readonly name: string;
-  /** Answers should end their connection. */
-  readonly closing: boolean;
-}
-
-export type Handler = (request: IncomingMessage, response: ServerResponse, endpoint: Endpoint) => void;
+/**
+ * Once a listener accepts no more, its idle connections are served this much longer: a request may be on its way, and
+ * whoever sends one is told with its answer to use the connection no more.
+ */
+const IDLE_LINGER_MS = 500;
+/** How often a listener that could not be opened is tried again. */
+export const RETRY_MS = 3_000;
 
 export interface OpenListener {
   name: string;
@@ -27,8 +25,13 @@ export interface Listeners {
   /** Calls take effect one after another. Answers what could not be opened; the rest is open. */
   configure(wanted: readonly Listener[]): Promise<ListenError[]>;
   open(): OpenListener[];
-  /** Accepts no more, lets requests in flight end until the deadline, then cuts them off. */
-  close(deadlineMs: number): Promise<void>;
+  /** What keeps a listener of the last configuration from opening; it is tried again until it opens. */
+  failing(): readonly ListenError[];
+  /**
+   * Every answer from now on ends its connection. After the grace no connection is accepted any more, and requests in
+   * flight, of listeners dropped before too, have until the deadline to end before they are cut off.
+   */
+  close(graceMs: number, deadlineMs: number): Promise<void>;
 }
 
 export interface ListenersOptions {
@@ -40,9 +43,8 @@ export interface ListenersOptions {
   closeDeadlineMs: number;
 }
 
-interface Opened {
+interface Opened extends HttpServer {
   endpoint: { name: string; closing: boolean };
-  server: Server;
 }
 
 export class ListenError extends Error {
@@ -51,19 +53,24 @@ export class ListenError extends Error {
 
 export function createListeners(options: ListenersOptions): Listeners {
   const opened = new Map<string, Opened>();
+  const dropped = new Set<Promise<void>>();
+  let failing: ListenError[] = [];
+  let retry: NodeJS.Timeout | undefined;
+  let closing = false;
   let last: Promise<unknown> = Promise.resolve();
 
   const drop = (key: string, one: Opened, deadlineMs: number) => {
     opened.delete(key);
-    return closeGently(one, deadlineMs);
+    const gone = closeGently(one, deadlineMs).then(() => void dropped.delete(gone));
+    dropped.add(gone);
   };
 
-  const configure = async (wanted: readonly Listener[]): Promise<ListenError[]> => {
+  const bringInLine = async (wanted: readonly Listener[]): Promise<ListenError[]> => {
     const byKey = new Map(wanted.map((listener) => [keyOf(listener), listener]));
     for (const [key, one] of opened) {
       const listener = byKey.get(key);
       if (listener) one.endpoint.name = listener.name;
-      else void drop(key, one, options.closeDeadlineMs);
+      else drop(key, one, options.closeDeadlineMs);
     }
     const errors: ListenError[] = [];
     for (const [key, listener] of byKey) {
@@ -75,17 +82,31 @@ export function createListeners(options: ListenersOptions): Listeners {
     return errors;
   };
 
+  const configure = (wanted: readonly Listener[]): Promise<ListenError[]> => {
+    const result = last.then(async () => {
+      clearTimeout(retry);
+      if (closing) return [];
+      failing = await bringInLine(wanted);
+      if (failing.length > 0) retry = setTimeout(() => void configure(wanted), RETRY_MS).unref();
+      return failing;
+    });
+    last = result;
+    return result;
+  };
+
   return {
-    configure(wanted) {
-      const result = last.then(() => configure(wanted));
-      last = result;
-      return result;
-    },
+    configure,
     open: () =>
       [...opened.values()].map(({ endpoint, server }) => ({ name: endpoint.name, url: urlOf(server) })),
-    async close(deadlineMs) {
+    failing: () => failing,
+    async close(graceMs, deadlineMs) {
+      closing = true;
       await last;
-      await Promise.all([...opened].map(([key, one]) => drop(key, one, deadlineMs)));
+      clearTimeout(retry);
+      for (const { endpoint } of opened.values()) endpoint.closing = true;
+      if (graceMs > 0) await sleep(graceMs);
+      for (const [key, one] of opened) drop(key, one, deadlineMs);
+      await Promise.all(dropped);
     },
   };
 }
@@ -96,9 +117,8 @@ const keyOf = ({ name, protocol, address, port }: Listener): string =>
 
 function openListener(listener: Listener, options: ListenersOptions): Promise<Opened | ListenError> {
   const endpoint = { name: listener.name, closing: false };
-  const server = createHttpServer((request, response) => {
-    options.handle(request, response, endpoint);
-  }, options.onRefused);
+  const http = createHttpServer(options.handle, endpoint, options.onRefused);
+  const { server } = http;
   const port = listener.port === 0 ? 0 : listener.port + options.portOffset;
   return new Promise((resolve) => {
     const refused = (error: NodeJS.ErrnoException) =>
@@ -107,7 +127,7 @@ function openListener(listener: Listener, options: ListenersOptions): Promise<Op
     try {
       server.listen({ port, host: listener.address }, () => {
         server.off("error", refused);
-        resolve({ endpoint, server });
+        resolve({ endpoint, ...http });
       });
     } catch (error) {
       refused(error as NodeJS.ErrnoException);
@@ -138,13 +158,17 @@ function urlOf(server: Server): string {
 }
 
 /** Resolves when the last connection is gone. */
-function closeGently({ endpoint, server }: Opened, deadlineMs: number): Promise<void> {
+function closeGently({ endpoint, server, connections }: Opened, deadlineMs: number): Promise<void> {
   endpoint.closing = true;
   return new Promise((resolve) => {
-    const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
-    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    const linger = setTimeout(() => {
+      for (const connection of connections.values()) connection.endWhenAnswered();
+    }, IDLE_LINGER_MS);
+    const deadline = setTimeout(() => {
+      for (const socket of connections.keys()) socket.destroy();
+    }, deadlineMs);
     server.close(() => {
-      clearInterval(sweep);
+      clearTimeout(linger);
       clearTimeout(deadline);
       resolve();
     });

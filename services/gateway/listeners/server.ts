@@ -1,12 +1,8 @@
-// One node:http server with the bounds that keep slow, large and broken requests from holding it.
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
+// One node:http server with the bounds that keep slow, large and broken requests from holding it, and the connections
+// that are open on it.
+import { createServer, type Server, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { Connection, type Endpoint, type Handler } from "./connection.ts";
 
 /** Request line and header section; past it 431. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -21,11 +17,16 @@ const LINGER_MS = 2_000;
 /** Open connections of one listener; more are closed at once. */
 const MAX_CONNECTIONS = 50_000;
 
-export type OnRequest = (request: IncomingMessage, response: ServerResponse) => void;
 export type OnRefused = (status: number) => void;
 
+export interface HttpServer {
+  server: Server;
+  connections: ReadonlyMap<Socket, Connection>;
+}
+
 /** @param onRefused told of each answer to what could not be parsed as a request */
-export function createHttpServer(onRequest: OnRequest, onRefused: OnRefused): Server {
+export function createHttpServer(handle: Handler, endpoint: Endpoint, onRefused: OnRefused): HttpServer {
+  const connections = new Map<Socket, Connection>();
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -36,33 +37,35 @@ export function createHttpServer(onRequest: OnRequest, onRefused: OnRefused): Se
       requireHostHeader: false, // the target is checked with all its other faults
       optimizeEmptyRequests: true,
     },
-    onRequest,
+    (request, response) => connections.get(request.socket)?.take(response),
   );
   server.maxHeadersCount = 0; // the size is the bound; before Node 26 a count drops headers silently
   server.maxConnections = MAX_CONNECTIONS;
+  // Part of close(): Node would cut answers that have ended but still wait to be sent, and requests on their way.
+  server.closeIdleConnections = () => {};
+  server.on("connection", (socket: Socket) => {
+    connections.set(socket, new Connection(socket, handle, endpoint));
+    socket.on("close", () => connections.delete(socket));
+  });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const status = statusOf(error);
-    if (socket.writable && status !== null && !isAnswering(socket)) {
-      onRefused(status);
-      socket.setTimeout(LINGER_MS);
-      socket.end(
-        `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-      );
-    } else {
-      socket.destroy();
-    }
+    const connection = connections.get(socket);
+    if (!socket.writable || status === null || !connection) socket.destroy();
+    else connection.onMalformed(status, () => refuse(socket, status, onRefused));
   });
-  return server;
+  return { server, connections };
 }
 
-/** Null for a connection that broke: there is nobody to answer. */
-function statusOf(error: NodeJS.ErrnoException): number | null {
-  if (error.code === "HPE_HEADER_OVERFLOW") return 431;
-  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return 408;
-  return error.code?.startsWith("HPE_") ? 400 : null;
+/** Null for a connection that broke or ended too early: there is nobody to answer. */
+function statusOf({ code }: NodeJS.ErrnoException): number | null {
+  if (code === "HPE_HEADER_OVERFLOW") return 431;
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return 408;
+  if (code === "HPE_INVALID_EOF_STATE") return null;
+  return code?.startsWith("HPE_") ? 400 : null;
 }
 
-/** Whether an answer is under way, into which another must not be mixed. Node keeps it in `_httpMessage`. */
-function isAnswering(socket: Socket): boolean {
-  return Boolean((socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage);
+function refuse(socket: Socket, status: number, onRefused: OnRefused): void {
+  onRefused(status);
+  socket.setTimeout(LINGER_MS);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
 }

@@ -133,7 +133,7 @@ describe("every pick is released exactly once", () => {
         });
         outgoing.on("error", () => resolve());
         outgoing.end();
-        if (path === "/hang") setTimeout(() => outgoing.destroy(), i);
+        if (path === "/hang") outgoing.on("finish", () => setTimeout(() => outgoing.destroy(), i));
       });
     });
     await Promise.all(all);

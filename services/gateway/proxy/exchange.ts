@@ -1,10 +1,10 @@
 // One request and its answer: intake, pick, attempts, and what became of it. One object per request; it is also the
 // undici handler of each attempt, of which there is at most one at a time. Whatever happens, the pick is released
 // exactly once, and the client is answered once or cut off.
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Readable } from "node:stream";
-import type { Dispatcher } from "undici";
-import type { Endpoint } from "../listeners/listeners.ts";
+import { type Dispatcher, errors } from "undici";
+import type { Endpoint, Serving } from "../listeners/connection.ts";
 import type { Outcome, Pick, Scheduling } from "../scheduling/scheduling.ts";
 import type { Origin, Origins } from "../upstream/origins.ts";
 import { answer } from "./answer.ts";
@@ -18,7 +18,9 @@ import { responseHeaders, responseTrailers } from "./response-headers.ts";
 import { MAX_RETRIES, mayRepeat } from "./retry.ts";
 import type { Rules } from "./rules.ts";
 
+const PLAIN_TEXT = /^[\t\x20-\x7e]*$/;
 const CLIENT_GONE = new Error("the client closed the connection");
+const MALFORMED = new Error("the body of the request is not valid HTTP");
 const NOTHING_TRIED: readonly string[] = [];
 
 /** What all requests of a gateway share. */
@@ -37,15 +39,15 @@ export function serve(
   request: IncomingMessage,
   response: ServerResponse,
   endpoint: Endpoint,
-): void {
+): Serving {
   const intake = takeIn(request, rules);
   const exchange = new Exchange(around, rules, request, response, endpoint);
-  response.on("close", () => exchange.onClientClose());
   if ("status" in intake) exchange.refuse(intake);
   else exchange.begin(intake);
+  return exchange;
 }
 
-class Exchange implements Dispatcher.DispatchHandler {
+class Exchange implements Dispatcher.DispatchHandler, Serving {
   readonly #around: Surroundings;
   readonly #rules: Rules;
   readonly #request: IncomingMessage;
@@ -70,6 +72,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #failure: Failure | null = null;
   /** Of this attempt: bytes of the request may have reached the backend. */
   #sent = false;
+  /** Of this attempt: when all of the request had been written. */
+  #sentMs: number | null = null;
   /** The backend's, once its header section was passed on. */
   #status = 0;
   #bodyBegun = false;
@@ -126,6 +130,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#attempts += 1;
     this.#controller = null;
     this.#sent = false;
+    this.#sentMs = null;
     this.#attemptedMs = this.#around.clock();
     const origin = this.#around.origins.get(pick.url);
     if (!origin.enter()) {
@@ -158,13 +163,22 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#done) controller.abort(CLIENT_GONE);
   }
 
+  /** All of it, body included. */
+  onRequestSent(): void {
+    this.#sentMs = this.#around.clock();
+  }
+
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     parsed: IncomingHttpHeaders,
     message = "",
   ): void {
-    if (this.#done || status < 200) return;
+    if (this.#done) return;
+    if (status < 200) {
+      this.#boundInterim(controller);
+      return;
+    }
     this.#ttfbMs = this.#around.clock() - this.#attemptedMs;
     const headers = responseHeaders(
       controller.rawHeaders as Buffer[],
@@ -172,9 +186,18 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#shownBackend(),
     );
     if (this.#endpoint.closing) this.#response.shouldKeepAlive = false;
-    this.#response.writeHead(status, message, headers);
+    this.#response.writeHead(status, reasonPhrase(status, message), headers);
     this.#status = status;
     process.nextTick(flushHead, this);
+  }
+
+  /** Each interim answer starts undici's wait for the header section anew, but not the route's. */
+  #boundInterim(controller: Dispatcher.DispatchController): void {
+    if (this.#sentMs === null) return;
+    const { responseHeadersMs } = (this.#intake as Intake).route.timeouts;
+    if (this.#around.clock() - this.#sentMs > responseHeadersMs) {
+      controller.abort(new errors.HeadersTimeoutError());
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -237,7 +260,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     return false;
   }
 
-  refuse({ status, text }: Failure): void {
+  refuse({ status, text }: { status: number; text: string }): void {
     this.#conclude(status, text);
     if (this.#endpoint.closing) this.#response.shouldKeepAlive = false;
     answer(this.#response, status, text, this.#shownBackend());
@@ -250,12 +273,26 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#controller?.resume();
   }
 
-  /** Also the ordinary end of every response, when nothing is left to do. */
-  onClientClose(): void {
+  /** The client is gone, or nothing is left to do. */
+  onClose(): void {
     if (this.#done) return;
     this.#release("canceled");
     this.#conclude(CLIENT_ABORT, CLIENT_GONE.message);
     this.#controller?.abort(CLIENT_GONE);
+  }
+
+  /** Past the header section of the answer nothing else can be said to the client. */
+  onMalformed(status: number): void {
+    if (this.#done) return;
+    this.#release("canceled");
+    if (this.#status === 0) {
+      this.#response.shouldKeepAlive = false;
+      this.refuse({ status, text: MALFORMED.message });
+    } else {
+      this.#conclude(this.#status, MALFORMED.message);
+      this.#request.socket.destroy();
+    }
+    this.#controller?.abort(MALFORMED);
   }
 
   #release(outcome: Outcome): void {
@@ -287,6 +324,11 @@ class Exchange implements Dispatcher.DispatchHandler {
   #shownBackend(): string | null {
     return this.#rules.debugHeaders ? this.#backend : null;
   }
+}
+
+/** Node refuses other bytes, which HTTP allows; the phrase has no meaning, so the standard one does. */
+function reasonPhrase(status: number, message: string): string {
+  return PLAIN_TEXT.test(message) ? message : (STATUS_CODES[status] ?? "");
 }
 
 function flushHead(exchange: Exchange): void {

@@ -143,27 +143,27 @@ describe("retries", () => {
 });
 
 describe("the bound of requests open to one backend", () => {
-  const many = (count: number) => "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(count);
+  const get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
   it("sends what is past it to another backend, holding it against none", async () => {
     const { port, scheduling } = await startGateway([await silent(), await healthy()]);
-    const client = sendRaw(port, many(MAX_CONNECTIONS_PER_ORIGIN + 1));
+    const clients = Array.from({ length: MAX_CONNECTIONS_PER_ORIGIN + 1 }, () => sendRaw(port, get));
     await eventually(() => scheduling.released.length === 2, "the request past the bound");
     expect(scheduling.released).toMatchObject([
       { backend: "b1", outcome: "canceled" },
       { backend: "b2", outcome: "success" },
     ]);
-    client.socket.destroy();
+    for (const { socket } of clients) socket.destroy();
     await eventually(() => scheduling.held() === 0, "the release of all");
   });
 
   it("counts only what is open: an ended request makes room", async () => {
     const { port, scheduling } = await startGateway([await healthy()]);
     const client = sendRaw(port, "");
-    const rounds = 8;
-    const perRound = MAX_CONNECTIONS_PER_ORIGIN / 4;
+    const perRound = 16;
+    const rounds = MAX_CONNECTIONS_PER_ORIGIN / perRound + 1;
     for (let round = 1; round <= rounds; round += 1) {
-      client.socket.write(many(perRound));
+      client.socket.write(get.repeat(perRound));
       await eventually(() => scheduling.released.length === round * perRound, "a round of answers");
     }
     expect(scheduling.released.every(({ outcome }) => outcome === "success")).toBe(true);
@@ -215,6 +215,18 @@ describe("answers of the gateway itself", () => {
 
   it("504 when the header section does not come in time", async () => {
     const { url, scheduling } = await startGateway([await silent()], { routes: [{ ...route, timeouts }] });
+    expect(await send(url)).toMatchObject({ status: 504, text: expect.stringContaining("in time") });
+    expect(scheduling.released).toMatchObject([{ outcome: "failure", ttfbMs: null }]);
+  });
+
+  it("504 also when interim answers keep coming: they do not put off the end of the wait", async () => {
+    const origin = await startRawBackend((socket) =>
+      onRequestHead(socket, () => {
+        const interim = setInterval(() => socket.write("HTTP/1.1 103 Early Hints\r\n\r\n"), 20);
+        socket.on("close", () => clearInterval(interim));
+      }),
+    );
+    const { url, scheduling } = await startGateway([origin], { routes: [{ ...route, timeouts }] });
     expect(await send(url)).toMatchObject({ status: 504, text: expect.stringContaining("in time") });
     expect(scheduling.released).toMatchObject([{ outcome: "failure", ttfbMs: null }]);
   });

@@ -165,6 +165,17 @@ describe("response headers", () => {
     expect(lines).toEqual(expect.arrayContaining(["Set-Cookie: a=1", "set-cookie: b=2", "X-Mixed: x"]));
   });
 
+  it.each(["Caf\u00e9 \u2713", ""])(
+    "follow a status line with any legal reason phrase: %j",
+    async (phrase) => {
+      const origin = await rawAnswer(`200 ${phrase}\r\nX-Own: 1\r\nContent-Length: 0`);
+      const { port } = await startGateway([origin]);
+      const client = sendRaw(port, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+      await eventually(() => client.received().includes("\r\n\r\n"), "an answer");
+      expect(client.received()).toMatch(/^HTTP\/1\.1 200 .*\r\nX-Own: 1\r\n/);
+    },
+  );
+
   it("that end at this hop do not reach the client, nor those that Connection names", async () => {
     const origin = await rawAnswer(
       "200 OK\r\nConnection: close, X-Inner\r\nX-Inner: 1\r\nKeep-Alive: timeout=77\r\nProxy-Authenticate: Basic\r\nUpgrade: h2c\r\nX-Outer: 1\r\nContent-Length: 0",

@@ -1,6 +1,6 @@
 // The data path behind the listeners: each request becomes an exchange under the rules of the moment.
 import type { Config } from "@evenkeel/core/config/resolve.ts";
-import type { Handler } from "../listeners/listeners.ts";
+import type { Handler } from "../listeners/connection.ts";
 import { type Surroundings, serve } from "./exchange.ts";
 import { compileRules, NO_RULES } from "./rules.ts";
 
