@@ -46,7 +46,7 @@ interface Source {
 }
 
 const isTest = (path: string) =>
-  /\.(test|redis\.test|e2e\.test)\.ts$|contract\.ts$|\/test-support\//.test(path);
+  /\.(test|redis\.test|e2e\.test)\.ts$|contract\.ts$|fixtures\.ts$|\/test-support\//.test(path);
 
 function sources(): Source[] {
   const found: Source[] = [];

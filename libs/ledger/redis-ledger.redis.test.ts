@@ -1,12 +1,5 @@
-import {
-  facts,
-  found,
-  ledgerContract,
-  outcome,
-  POOL,
-  statement,
-  wants,
-} from "@evenkeel/core/ledger/contract.ts";
+import { ledgerContract } from "@evenkeel/core/ledger/contract.ts";
+import { facts, found, outcome, POOL, statement, wants } from "@evenkeel/core/ledger/fixtures.ts";
 import type { Ledger, Statement } from "@evenkeel/core/ledger/ledger.ts";
 import { createModelLedger, type ModelLedger } from "@evenkeel/core/ledger/model.ts";
 import { TICK_MAX } from "@evenkeel/core/ledger/score.ts";

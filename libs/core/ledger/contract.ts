@@ -1,60 +1,13 @@
 // The contract of every ledger, as tests: run by the model's own test and by the Redis ledger's.
 import { beforeEach, describe, expect, it } from "vitest";
-import { GATEWAY_TTL_MS, type Ledger, type Outcomes, type PoolFacts, type Statement } from "./ledger.ts";
+import { facts, found, outcome, POOL, statement, wants } from "./fixtures.ts";
+import { GATEWAY_TTL_MS, type Ledger, type Statement } from "./ledger.ts";
 
 export interface Subject {
   ledger: Ledger;
   /** Moves the clock the ledger sees. */
   advance(ms: number): void;
 }
-
-export const POOL = "shop";
-
-export const facts = (weights: Record<string, number>, more: Partial<PoolFacts> = {}): PoolFacts => ({
-  pool: POOL,
-  configVersion: 1,
-  policy: "least-connections",
-  rise: 2,
-  fall: 3,
-  holdMs: 10_000,
-  backends: Object.entries(weights).map(([id, weight], i) => ({
-    id,
-    url: `http://127.0.0.1:${9001 + i}`,
-    weight,
-    zone: null,
-    maxInflight: null,
-  })),
-  ...more,
-});
-
-export const statement = (gateway: string, seq: number, more: Partial<Statement> = {}): Statement => ({
-  gateway,
-  seq,
-  full: false,
-  held: {},
-  outcomes: {},
-  wants: [],
-  ...more,
-});
-
-/** A probe's finding about a backend of `facts`. */
-export const found = (backend: string, ok: boolean) => ({
-  backend,
-  url: `http://127.0.0.1:${9001 + ["a", "b", "c", "d", "e"].indexOf(backend)}`,
-  ok,
-});
-
-export const wants = (n: number, exclude?: string[]) =>
-  Array.from({ length: n }, () => (exclude ? { exclude } : {}));
-
-export const outcome = (more: Partial<Outcomes>): Outcomes => ({
-  success: 0,
-  failure: 0,
-  canceled: 0,
-  failuresInRow: 0,
-  latencyUs: 0,
-  ...more,
-});
 
 const failures = (n: number) => outcome({ failure: n, failuresInRow: n });
 

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolvePool } from "@evenkeel/core/config/resolve.ts";
-import { facts, POOL } from "@evenkeel/core/ledger/contract.ts";
+import { facts, POOL } from "@evenkeel/core/ledger/fixtures.ts";
 import type { Statement } from "@evenkeel/core/ledger/ledger.ts";
 import { createModelLedger } from "@evenkeel/core/ledger/model.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
