@@ -1,7 +1,10 @@
 // The admin port every service has: /healthz (the process lives), /readyz (send it work), /metrics (Prometheus).
 import { timingSafeEqual } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Registry } from "prom-client";
+import { type Environment, integer } from "./environment.ts";
 
 /** Largest body any admin endpoint reads. */
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -34,6 +37,14 @@ export function createAdminServer({ registry, notReady }: AdminOptions): Fastify
   return server;
 }
 
+/** Listens as EVENKEEL_ADMIN_* say; answers the URL under which others reach it. @throws when it cannot */
+export async function listenAdmin(server: FastifyInstance, environment: Environment): Promise<string> {
+  const { EVENKEEL_ADMIN_ADDRESS: host, EVENKEEL_ADVERTISE_HOST: advertised } = environment;
+  await server.listen({ host, port: integer(environment, "EVENKEEL_ADMIN_PORT", 0, 65_535) });
+  const { port } = server.server.address() as AddressInfo;
+  return `http://${advertisedHost(advertised, host)}:${port}`;
+}
+
 /**
  * Who may call what changes the cluster: with a token, whoever shows it; without one, loopback only.
  * Compared in constant time.
@@ -55,4 +66,16 @@ export function requireToken(token: string) {
 
 export function isLoopback(address: string | undefined): boolean {
   return address === "::1" || /^(::ffff:)?127\./.test(address ?? "");
+}
+
+const inUrl = (host: string) => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
+
+/** The host others reach this machine by, for a server bound to `address`. */
+function advertisedHost(configured: string, address: string): string {
+  if (configured !== "") return inUrl(configured);
+  if (address !== "0.0.0.0" && address !== "::") return inUrl(address);
+  const outside = Object.values(networkInterfaces())
+    .flat()
+    .find((face) => face?.family === "IPv4" && !face.internal);
+  return outside?.address ?? "127.0.0.1";
 }

@@ -1,9 +1,12 @@
 // Follows the applied configuration: an event makes it quick, a poll makes it certain.
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
+import { validateConfig } from "@evenkeel/core/config/validate.ts";
 import { configKey } from "./keys.ts";
+import type { Log } from "./log.ts";
 import type { Redis } from "./redis.ts";
 
 const POLL_INTERVAL_MS = 1_000;
+const PROBLEMS_LOGGED = 5;
 
 export interface AppliedConfig {
   version: number;
@@ -20,38 +23,47 @@ export interface ConfigWatch {
   close(): void;
 }
 
-/** `onChange` runs for the first configuration and for every newer one. */
+/**
+ * `onChange` runs for the first configuration and for every newer one that this release understands. One that it does
+ * not was written by a newer release, or by no scheduler: it is logged once, and what is known stays.
+ */
 export function watchConfig(
   redis: Redis,
   prefix: string,
+  log: Log,
   onChange: (config: AppliedConfig) => void,
-  onError: (error: Error) => void,
 ): ConfigWatch {
   let current: AppliedConfig | null = null;
+  let seen = 0;
   let reading = false;
   let again = false;
 
+  const look = async () => {
+    const version = Number(await redis.hget(configKey(prefix), "version")) || 0;
+    if (version <= seen) return;
+    const next = await readConfig(redis, prefix);
+    if (!next || next.version <= seen) return;
+    seen = next.version;
+    const validation = validateConfig(next.document);
+    if (validation.ok) {
+      current = next;
+      onChange(next);
+    } else {
+      const problems = validation.problems.slice(0, PROBLEMS_LOGGED);
+      log.error({ version: seen, problems }, "configuration not understood, not applied");
+    }
+  };
+
   const refresh = async () => {
-    if (reading) {
-      again = true;
-      return;
-    }
+    again = reading;
+    if (reading) return;
     reading = true;
-    try {
-      do {
-        again = false;
-        const version = Number(await redis.hget(configKey(prefix), "version")) || 0;
-        if (version <= (current?.version ?? 0)) continue;
-        const next = await readConfig(redis, prefix);
-        if (!next || next.version <= (current?.version ?? 0)) continue;
-        current = next;
-        onChange(next);
-      } while (again);
-    } catch (error) {
-      onError(error as Error);
-    } finally {
-      reading = false;
-    }
+    do {
+      again = false;
+      // Redis is away: that is said where its connection is watched.
+      await look().catch((error) => log.debug({ reason: error.message }, "configuration not read"));
+    } while (again);
+    reading = false;
   };
 
   redis.on("ready", refresh);
@@ -69,13 +81,18 @@ export function watchConfig(
   };
 }
 
-/** The applied configuration, null when there is none. @throws when Redis cannot be reached */
+/** As it stands in Redis, perhaps not understood; null when there is none. @throws when Redis cannot be reached */
 export async function readConfig(redis: Redis, prefix: string): Promise<AppliedConfig | null> {
   const [version, document, seeded] = await redis.hmget(configKey(prefix), "version", "document", "seeded");
   if (!version || !document) return null;
-  return {
-    version: Number(version),
-    seeded: seeded === "1",
-    document: JSON.parse(document) as ConfigDocument,
-  };
+  return { version: Number(version), seeded: seeded === "1", document: parsed(document) as ConfigDocument };
+}
+
+/** What is not even JSON is a configuration that nobody understands. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

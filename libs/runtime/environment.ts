@@ -92,7 +92,6 @@ export const VARIABLES = {
     meaning: "gateway: fixed scheduler URLs, comma separated; default: those announced in Redis",
     check: httpUrls,
   },
-  EVENKEEL_ZONE: { default: "", meaning: "gateway: the zone it stands in", check: name },
   EVENKEEL_PORT_OFFSET: {
     default: "0",
     meaning: "gateway: added to every listener's port",

@@ -1,5 +1,4 @@
 // How every process starts, says that it is ready, and stops: once, in order, within a deadline.
-import { networkInterfaces } from "node:os";
 import { EnvironmentError } from "./environment.ts";
 import type { Log } from "./log.ts";
 
@@ -70,16 +69,4 @@ function startFailure(error: NodeJS.ErrnoException): string {
 /** Told to a parent process (`evenkeel up`) over its IPC channel, if there is one. */
 export function reportReady(report: { url: string; adminUrl: string }): void {
   if (process.connected) process.send?.({ ready: true, ...report });
-}
-
-const inUrl = (host: string) => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
-
-/** The host others reach this machine by, for a service bound to `address`. */
-export function advertisedHost(configured: string, address: string): string {
-  if (configured !== "") return inUrl(configured);
-  if (address !== "0.0.0.0" && address !== "::") return inUrl(address);
-  const outside = Object.values(networkInterfaces())
-    .flat()
-    .find((face) => face?.family === "IPv4" && !face.internal);
-  return outside?.address ?? "127.0.0.1";
 }

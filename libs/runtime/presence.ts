@@ -1,5 +1,6 @@
 // Who is running: every process announces itself in Redis under a key that expires, by Redis's own clock.
-import type { Member } from "@evenkeel/core/wire/member.ts";
+import { randomBytes } from "node:crypto";
+import type { Member, Role } from "@evenkeel/core/wire/member.ts";
 import { memberIndexKey, memberKey } from "./keys.ts";
 import type { Redis } from "./redis.ts";
 
@@ -36,6 +37,10 @@ export function announceMember(redis: Redis, prefix: string, member: Member): Pr
     },
   };
 }
+
+/** Unique to one process lifetime: a process started again never inherits what its predecessor left. */
+export const memberId = (role: Role, name: string): string =>
+  `${name || `${role}-${process.pid}`}.${randomBytes(3).toString("hex")}`;
 
 /** The members alive now; forgets those that expired. @throws when Redis cannot be reached */
 export async function readMembers(redis: Redis, prefix: string): Promise<Member[]> {

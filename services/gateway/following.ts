@@ -1,6 +1,5 @@
 // Keeps the gateway on the newest configuration and tells scheduling what happens to its pools.
 import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
-import { validateConfig } from "@evenkeel/core/config/validate.ts";
 import { type AppliedConfig, watchConfig } from "@evenkeel/runtime/config-watch.ts";
 import { subscribeEvents } from "@evenkeel/runtime/event-bus.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
@@ -26,19 +25,9 @@ export interface Following {
 
 export function followConfig(options: FollowingOptions): Following {
   const { redis, subscriber, prefix, dataPath, scheduling, log } = options;
-  let unreadable = "";
   const serving = Promise.withResolvers<void>();
 
   const apply = async ({ version, document }: AppliedConfig) => {
-    const validation = validateConfig(document);
-    if (!validation.ok) {
-      // Whoever wrote it is newer than this gateway, or no scheduler. What is served now goes on being served.
-      log.error(
-        { version, problems: validation.problems.slice(0, 5) },
-        "configuration not understood, not applied",
-      );
-      return;
-    }
     const errors = await dataPath.configure(resolveConfig(document));
     log.info({ version, listeners: dataPath.listeners() }, "configuration applied");
     for (const error of errors) log.error({ reason: error.message }, "listener not open");
@@ -46,18 +35,9 @@ export function followConfig(options: FollowingOptions): Following {
     else serving.resolve();
   };
 
-  const notRead = (error: Error) => {
-    // Redis is away: said where it is noticed. Anything else is said once.
-    const level = error instanceof SyntaxError && error.message !== unreadable ? "error" : "debug";
-    if (error instanceof SyntaxError) unreadable = error.message;
-    log[level]({ reason: error.message }, "configuration not read");
-  };
-  const config = watchConfig(
-    redis,
-    prefix,
-    (applied) => void apply(applied).catch((error) => log.error({ err: error }, "configuration not applied")),
-    notRead,
-  );
+  const config = watchConfig(redis, prefix, log, (applied) => {
+    apply(applied).catch((error) => log.error({ err: error }, "configuration not applied"));
+  });
   const events = subscribeEvents(subscriber, prefix, {
     onEvent(event) {
       scheduling.onEvent(event);

@@ -1,13 +1,12 @@
 // The gateway process: wires scheduling, data path and configuration. It starts without Redis and without a
 // configuration, is ready when its listeners are open, and from then on serves whatever else is away.
-import { randomBytes } from "node:crypto";
-import type { AddressInfo } from "node:net";
 import type { Member } from "@evenkeel/core/wire/member.ts";
+import { listenAdmin } from "@evenkeel/runtime/admin-server.ts";
 import { integer, readEnvironment } from "@evenkeel/runtime/environment.ts";
-import { advertisedHost, reportReady, runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
+import { reportReady, runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { createMetrics } from "@evenkeel/runtime/metrics.ts";
-import { announceMember } from "@evenkeel/runtime/presence.ts";
+import { announceMember, memberId } from "@evenkeel/runtime/presence.ts";
 import { openRedis, openSubscriber } from "@evenkeel/runtime/redis.ts";
 import { createGatewayAdmin } from "./admin.ts";
 import { createDataPath } from "./data-path.ts";
@@ -20,13 +19,12 @@ const STOP_MARGIN_MS = 5_000;
 
 async function start(): Promise<Service> {
   const env = readEnvironment(process.env);
-  const adminPort = integer(env, "EVENKEEL_ADMIN_PORT", 0, 65_535);
   const portOffset = integer(env, "EVENKEEL_PORT_OFFSET", 0, 65_535);
   const drainGraceMs = integer(env, "EVENKEEL_DRAIN_GRACE_MS", 0, 3_600_000);
   const drainDeadlineMs = integer(env, "EVENKEEL_DRAIN_DEADLINE_MS", 0, 3_600_000);
-  const { EVENKEEL_PREFIX: prefix, EVENKEEL_REDIS_URL: url, EVENKEEL_ADMIN_ADDRESS: host } = env;
+  const { EVENKEEL_PREFIX: prefix, EVENKEEL_REDIS_URL: url } = env;
   const role = "gateway";
-  const id = `${env.EVENKEEL_NAME || `${role}-${process.pid}`}.${randomBytes(3).toString("hex")}`;
+  const id = memberId(role, env.EVENKEEL_NAME);
   const log = createLog(env.EVENKEEL_LOG_LEVEL, { role, id });
   const metrics = createMetrics();
   const clock = () => performance.now();
@@ -42,9 +40,7 @@ async function start(): Promise<Service> {
 
   const { notReady } = dataPath;
   const admin = createGatewayAdmin({ registry: metrics.registry, notReady, scheduling });
-  await admin.listen({ host, port: adminPort });
-  const { port } = admin.server.address() as AddressInfo;
-  const adminUrl = `http://${advertisedHost(env.EVENKEEL_ADVERTISE_HOST, host)}:${port}`;
+  const adminUrl = await listenAdmin(admin, env);
   const member: Member = { role, id, adminUrl, pid: process.pid, startedAtMs: Date.now() };
   const presence = announceMember(redis, prefix, member);
   const following = followConfig({ redis, subscriber, prefix, dataPath, scheduling, log });

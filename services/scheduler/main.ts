@@ -1,13 +1,12 @@
 // The scheduler process: wires batching, reconciling and the API. It starts without Redis and without a
 // configuration, and is ready when it has both.
-import { randomBytes } from "node:crypto";
-import type { AddressInfo } from "node:net";
 import { createConfigStore } from "@evenkeel/ledger/config-store.ts";
 import { createRedisLedger } from "@evenkeel/ledger/redis-ledger.ts";
+import { listenAdmin } from "@evenkeel/runtime/admin-server.ts";
 import { integer, readEnvironment } from "@evenkeel/runtime/environment.ts";
-import { advertisedHost, reportReady, runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
+import { reportReady, runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
-import { announceMember, readMembers } from "@evenkeel/runtime/presence.ts";
+import { announceMember, memberId, readMembers } from "@evenkeel/runtime/presence.ts";
 import { openRedis, openSubscriber } from "@evenkeel/runtime/redis.ts";
 import { createApi } from "./api/server.ts";
 import { createBatcher } from "./batching/batcher.ts";
@@ -20,12 +19,11 @@ const DECISION_TIMEOUT_MS = 250;
 
 async function start(): Promise<Service> {
   const environment = readEnvironment(process.env);
-  const { EVENKEEL_PREFIX: prefix, EVENKEEL_REDIS_URL: url, EVENKEEL_ADMIN_ADDRESS: host } = environment;
+  const { EVENKEEL_PREFIX: prefix, EVENKEEL_REDIS_URL: url } = environment;
   const { EVENKEEL_CONFIG: seedFile, EVENKEEL_TOKEN: token } = environment;
-  const adminPort = integer(environment, "EVENKEEL_ADMIN_PORT", 0, 65_535);
   const stopDeadlineMs = integer(environment, "EVENKEEL_DRAIN_DEADLINE_MS", 0, 3_600_000);
   const role = "scheduler";
-  const id = `${environment.EVENKEEL_NAME || `${role}-${process.pid}`}.${randomBytes(3).toString("hex")}`;
+  const id = memberId(role, environment.EVENKEEL_NAME);
   const log = createLog(environment.EVENKEEL_LOG_LEVEL, { role, id });
 
   // Decisions have a connection to themselves: no administrator's request and no large pool makes one wait.
@@ -54,9 +52,7 @@ async function start(): Promise<Service> {
     reconciler,
     readMembers: members,
   });
-  await api.listen({ host, port: adminPort });
-  const { port } = api.server.address() as AddressInfo;
-  const adminUrl = `http://${advertisedHost(environment.EVENKEEL_ADVERTISE_HOST, host)}:${port}`;
+  const adminUrl = await listenAdmin(api, environment);
   const self = { role, id, adminUrl, pid: process.pid, startedAtMs: Date.now() } as const;
   const presence = announceMember(redis, prefix, self);
   log.info({ adminUrl }, "scheduling");

@@ -107,8 +107,8 @@ describe("three gateways with requests that stay open", () => {
 
     const [killed, ...others] = scene.cluster.gateways;
     if (!killed) throw new Error("no gateway");
-    const killedRow =
-      Object.keys((await scene.pool()).rows).find((id) => id.startsWith(`${killed.id}.`)) ?? "";
+    const killedRow = Object.keys((await scene.pool()).rows).find((id) => id.startsWith(`${killed.id}.`));
+    if (killedRow === undefined) throw new Error(`${killed.id} has no row`);
     const killedAtMs = Date.now();
     scene.cluster.kill(killed);
     const { rows } = await waitFor(

@@ -1,5 +1,6 @@
 // Which scheduler a pool asks, and the message to it. Every gateway prefers the same scheduler for a pool (rendezvous
 // hash), so that their statements meet in one batch; any other can take over at once, the truth is in Redis.
+import { fnv1a } from "@evenkeel/core/hash.ts";
 import type { SettleRequest, SettleResponse } from "@evenkeel/core/wire/settle.ts";
 import { Pool as ConnectionPool, type Dispatcher } from "undici";
 
@@ -169,11 +170,4 @@ class ResponseReader implements Dispatcher.DispatchHandler, SettleCall {
     this.#done = null;
     done?.(error, response);
   }
-}
-
-/** FNV-1a, 32 bits. */
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }

@@ -1,6 +1,7 @@
 // How the work is cut: a pool's backends fall into shards by a stable hash of their ids, and one job sweeps one
 // shard. The number of shards is part of a shard's id, so a job can never mean one cut and be read as another.
 import type { Backend, Pool, Probing } from "@evenkeel/core/config/resolve.ts";
+import { fnv1a } from "@evenkeel/core/hash.ts";
 
 /** How many backends a sweep probes, on average, at most. */
 export const SHARD_SIZE = 100;
@@ -20,7 +21,7 @@ export function shardsOf(pool: Pool): Shard[] {
   const { name, probing, backends } = pool;
   if (!probing) return [];
   const count = Math.ceil(backends.length / SHARD_SIZE);
-  const groups = Map.groupBy(backends, (backend) => hash(backend.id) % count);
+  const groups = Map.groupBy(backends, (backend) => fnv1a(backend.id) % count);
   return [...groups].map(([index, members]) => ({
     id: `${name}/${index}-of-${count}`,
     pool: name,
@@ -38,11 +39,4 @@ export function shortestStandstillMs(shards: Iterable<Shard>): number | null {
   let shortest: number | null = null;
   for (const shard of shards) shortest = Math.min(shortest ?? Number.POSITIVE_INFINITY, standstillMs(shard));
   return shortest;
-}
-
-/** FNV-1a, 32 bits, over UTF-16 units: the same on every monitor and every release. */
-function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i += 1) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h >>> 0;
 }

@@ -170,6 +170,18 @@ describe("the reconciler", () => {
     await expect.poll(() => [...s.pools.keys()], { timeout: 4_000 }).toEqual(["a"]);
   });
 
+  it("carries out nothing of a configuration it does not understand, says why, and takes the next", async () => {
+    const s = scene();
+    await s.configs.apply(withPools("a"), 0);
+    await s.reconcile();
+    s.configs.applied = { version: EPOCH + 5, seeded: false, document: null as unknown as ConfigDocument };
+    await expect(s.reconcile()).rejects.toThrow(`configuration ${EPOCH + 5} is not understood`);
+    expect([...s.pools.keys()]).toEqual(["a"]);
+    await s.configs.apply(withPools("b"), EPOCH + 5);
+    await s.reconcile();
+    expect([...s.pools.keys()]).toEqual(["b"]);
+  });
+
   it("restores one pool, also one of a configuration it has not seen yet", async () => {
     const s = scene();
     await s.configs.apply(withPools("a", "b"), 0);

@@ -3,6 +3,7 @@
 // schedulers take it at once, so nobody has to be elected.
 import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
+import { validateConfig } from "@evenkeel/core/config/validate.ts";
 import type { Ledger } from "@evenkeel/core/ledger/ledger.ts";
 import type { ConfigStore } from "@evenkeel/ledger/config-store.ts";
 import type { AppliedConfig } from "@evenkeel/runtime/config-watch.ts";
@@ -94,7 +95,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
   const pass = async () => {
     const next = await follow();
-    if (next && next.version > (known?.version ?? 0)) known = next;
+    if (next && next.version > (known?.version ?? 0)) known = understood(next);
     if (known && known.version !== current?.version) {
       await configure(known);
       current = known;
@@ -122,6 +123,14 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     },
     close: () => clearInterval(timer),
   };
+}
+
+/** Written by a newer release, or by no scheduler, it may mean something else: it is never carried out, or put back. */
+function understood(config: AppliedConfig): AppliedConfig {
+  const validation = validateConfig(config.document);
+  if (validation.ok) return config;
+  const [{ path, message } = { path: "", message: "" }] = validation.problems;
+  throw new Error(`configuration ${config.version} is not understood: ${path} ${message}`);
 }
 
 /** Each call is followed by a whole run of `act`; calls made while one is running share the next. */
