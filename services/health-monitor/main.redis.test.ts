@@ -59,7 +59,7 @@ const documentOf = (backendUrl: string): ConfigDocument => ({
   pools: ["shop", "billing"].map((name) => ({
     name,
     backends: [{ id: `${name}-1`, url: backendUrl }],
-    health: { protocol: "http", intervalMs: 200, timeoutMs: 500 },
+    health: { protocol: "http", intervalMs: 200, timeoutMs: 200 },
   })),
 });
 
