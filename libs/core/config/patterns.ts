@@ -1,6 +1,8 @@
 // The small languages inside a configuration: origins, host and path patterns, addresses, CIDRs. Each check answers
 // null for what is sound, else the sentence that says what is wrong.
 
+import { parseAddress } from "../network/networks.ts";
+
 type Check = (text: string) => string | null;
 
 const MAX_HOST_LENGTH = 253;
@@ -92,4 +94,14 @@ export function canonicalAddress(text: string): string | null {
   if (!/^[0-9a-f:.]+$/i.test(text) || !text.includes(":")) return null;
   const url = `http://[${text}]/`;
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : null;
+}
+
+/** One spelling for each network, whatever stands behind its prefix; null for what is none. */
+export function canonicalNetwork(cidr: string): string | null {
+  const [text = "", bits] = cidr.split("/");
+  const address = cidrFault(cidr) === null ? parseAddress(text) : null;
+  if (address === null) return null;
+  if (typeof address === "bigint") return `IPv6 ${address >> BigInt(128 - Number(bits))}/${Number(bits)}`;
+  const length = text.includes(":") ? Math.max(0, Number(bits) - 96) : Number(bits);
+  return `IPv4 ${Math.floor(address / 2 ** (32 - length))}/${length}`;
 }

@@ -1,6 +1,15 @@
 // From the configuration as written to the one the services run on: every default filled in, nothing optional
 // but what is truly absent. Call it only with a document that `check` accepted.
-import type { ConfigDocument, ListenerDocument, Policy, PoolDocument, RouteDocument } from "./schema.ts";
+import { type DistanceTable, distanceTable } from "./geography.ts";
+import { type PoolScheduling, resolveScheduling } from "./resolve-scheduling.ts";
+import {
+  type ConfigDocument,
+  type GeographyDocument,
+  LIMITS,
+  type ListenerDocument,
+  type PoolDocument,
+  type RouteDocument,
+} from "./schema.ts";
 
 export interface Listener {
   name: string;
@@ -26,6 +35,10 @@ export interface Backend {
   weight: number;
   zone: string | null;
   maxInflight: number | null;
+  slots: number | null;
+  /** Tier: 0 goes first. */
+  priority: number;
+  cost: number;
 }
 
 /** How a pool is probed; null where it has no active probes. */
@@ -36,9 +49,8 @@ export interface Probing {
   timeoutMs: number;
 }
 
-export interface Pool {
+export interface Pool extends PoolScheduling {
   name: string;
-  policy: Policy;
   backends: Backend[];
   probing: Probing | null;
   rise: number;
@@ -47,19 +59,31 @@ export interface Pool {
   connectTimeoutMs: number;
 }
 
+/** Where requests come from. */
+export interface Geography {
+  zones: { name: string; latitude: number | null; longitude: number | null }[];
+  /** Lower case; null: no header names a client's zone. */
+  header: string | null;
+  networks: { cidr: string; zone: string }[];
+  maxmind: string | null;
+}
+
 export interface Config {
   listeners: Listener[];
   routes: Route[];
   pools: Pool[];
+  geography: Geography;
   debugHeaders: boolean;
   trustedProxies: string[];
 }
 
 export function resolveConfig(document: ConfigDocument): Config {
+  const distances = distancesOf(document.geography);
   return {
     listeners: document.listeners.map(resolveListener),
     routes: document.routes.map(resolveRoute),
-    pools: document.pools.map(resolvePool),
+    pools: document.pools.map((pool) => resolved(pool, distances)),
+    geography: resolveGeography(document.geography),
     debugHeaders: document.debugHeaders ?? false,
     trustedProxies: document.trustedProxies ?? [],
   };
@@ -76,15 +100,36 @@ const resolveRoute = (route: RouteDocument): Route => ({
   timeouts: { responseHeadersMs: 30_000, idleMs: 60_000, ...route.timeouts },
 });
 
-export const resolvePool = (pool: PoolDocument): Pool => ({
+const resolveGeography = (geography: GeographyDocument | undefined): Geography => ({
+  zones: (geography?.zones ?? []).map(({ name, latitude = null, longitude = null }) => ({
+    name,
+    latitude,
+    longitude,
+  })),
+  header: geography?.clients?.header?.toLowerCase() ?? null,
+  networks: geography?.clients?.networks ?? [],
+  maxmind: geography?.clients?.maxmind ?? null,
+});
+
+const distancesOf = (geography: GeographyDocument | undefined): DistanceTable =>
+  geography ? distanceTable(geography) : new Map();
+
+/** One pool by itself. @param geography of its configuration, for policies that reckon with distance */
+export const resolvePool = (pool: PoolDocument, geography?: GeographyDocument): Pool =>
+  resolved(pool, distancesOf(geography));
+
+const resolved = (pool: PoolDocument, distances: DistanceTable): Pool => ({
   name: pool.name,
-  policy: pool.policy ?? "least-connections",
+  ...resolveScheduling(pool, distances),
   backends: pool.backends.map((backend) => ({
     id: backend.id,
     url: new URL(backend.url).origin,
-    weight: backend.weight ?? 1,
+    weight: backend.weight ?? Math.min(backend.slots ?? 1, LIMITS.weight),
     zone: backend.zone ?? null,
     maxInflight: backend.maxInflight ?? null,
+    slots: backend.slots ?? null,
+    priority: backend.priority ?? 0,
+    cost: backend.cost ?? 0,
   })),
   probing: pool.health
     ? {

@@ -9,20 +9,11 @@ import {
   pathFault,
   requestPathFault,
 } from "./patterns.ts";
-import { type Problem, pointer, shown } from "./problem.ts";
-import type { ConfigDocument } from "./schema.ts";
+import { pointer } from "./problem.ts";
+import { checked, type Draft, entries, type Part, type Rule, repeated } from "./rule.ts";
+import { GEOGRAPHY_RULES } from "./rules-geography.ts";
+import { SCHEDULING_RULES } from "./rules-scheduling.ts";
 import { didYouMean } from "./suggest.ts";
-
-/** A document from which whatever has the wrong form was taken out. */
-export type Loose<T> = T extends (infer E)[]
-  ? (Loose<E> | undefined)[]
-  : T extends object
-    ? { [K in keyof T]?: Loose<T[K]> | undefined }
-    : T;
-
-type Draft = Loose<ConfigDocument>;
-type Part<K extends "listeners" | "routes" | "pools"> = NonNullable<NonNullable<Draft[K]>[number]>;
-export type Rule = (draft: Draft) => Iterable<Problem>;
 
 export const RULES: Record<string, Rule> = {
   uniqueNames,
@@ -34,6 +25,8 @@ export const RULES: Record<string, Rule> = {
   routePatterns,
   addresses,
   probes,
+  ...SCHEDULING_RULES,
+  ...GEOGRAPHY_RULES,
 };
 
 function* uniqueNames({ listeners, routes, pools }: Draft) {
@@ -165,31 +158,5 @@ function* probes({ pools }: Draft) {
       const message = `timeoutMs (${timeoutMs}) must not be longer than intervalMs (${intervalMs})`;
       yield { path: place("timeoutMs"), message };
     }
-  }
-}
-
-function* entries<T>(parts: readonly (T | undefined)[] | undefined): Generator<[number, T]> {
-  for (const [i, part] of (parts ?? []).entries()) if (part !== undefined) yield [i, part];
-}
-
-function* checked(text: string | undefined, check: (text: string) => string | null, path: string) {
-  const fault = text === undefined ? null : check(text);
-  if (fault !== null) yield { path, message: `${fault}; got ${shown(text)}` };
-}
-
-/** Every part whose key an earlier one has already. */
-function* repeated<T>(
-  parts: readonly (T | undefined)[],
-  key: (part: T) => string | undefined,
-  place: (index: number) => string,
-  what: string,
-): Generator<Problem> {
-  const first = new Map<string, number>();
-  for (const [i, part] of entries(parts)) {
-    const value = key(part);
-    if (value === undefined) continue;
-    const earlier = first.get(value);
-    if (earlier === undefined) first.set(value, i);
-    else yield { path: place(i), message: `${what} ${shown(value)} is already taken by ${place(earlier)}` };
   }
 }

@@ -2,8 +2,9 @@
 // says some things twice; people who write a configuration should not need to know either.
 import { Compile } from "typebox/compile";
 import { Settings } from "typebox/system";
+import { PATTERN_WORDS } from "./fields.ts";
 import { type Problem, pointer, pointerParts, shown } from "./problem.ts";
-import { ConfigSchema, NAME_PATTERN } from "./schema.ts";
+import { ConfigSchema } from "./schema.ts";
 import { closest, didYouMean } from "./suggest.ts";
 
 /** TypeBox stops looking after this many (its default is 8, too few for "every fault"). */
@@ -18,6 +19,7 @@ type Fault = ReturnType<typeof compiled.Errors>[number];
 interface SchemaNode {
   properties?: Record<string, SchemaNode>;
   minimum?: number;
+  exclusiveMinimum?: number;
   maximum?: number;
 }
 
@@ -71,12 +73,17 @@ function describe(fault: Fault, document: unknown): Problem[] {
     case "pattern":
       return [{ path, message: `${patternWords(fault.params.pattern)}, got ${shown(got)}` }];
     case "minimum":
+    case "exclusiveMinimum":
     case "maximum":
       return [{ path, message: `${rangeWords(schemaAt(fault.schemaPath))}, got ${shown(got)}` }];
     case "minItems":
-      return [{ path, message: `must have at least ${fault.params.limit} entry` }];
+      return [{ path, message: `must have at least ${counted(fault.params.limit)}` }];
     case "maxItems":
-      return [{ path, message: `must have at most ${fault.params.limit} entries` }];
+      return [{ path, message: `must have at most ${counted(fault.params.limit)}` }];
+    case "minLength":
+      return [{ path, message: "must not be empty" }];
+    case "maxLength":
+      return [{ path, message: `must have at most ${fault.params.limit} characters, got ${shown(got)}` }];
     default:
       return [{ path, message: fault.message }];
   }
@@ -102,17 +109,16 @@ const typeWords = (type: string | readonly string[]): string =>
     .map((one) => TYPE_WORDS[one] ?? one)
     .join(" or ");
 
-function patternWords(pattern: string | RegExp): string {
-  if (pattern === NAME_PATTERN) {
-    return 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter or digit';
-  }
-  return pattern === "^/" ? 'must start with "/"' : `must match ${pattern}`;
-}
+const patternWords = (pattern: string | RegExp): string =>
+  PATTERN_WORDS[String(pattern)] ?? `must match ${pattern}`;
 
-const rangeWords = ({ minimum, maximum }: SchemaNode): string =>
-  minimum !== undefined && maximum !== undefined
-    ? `must be from ${minimum} to ${maximum}`
-    : `must be at ${minimum === undefined ? `most ${maximum}` : `least ${minimum}`}`;
+const counted = (entries: number): string => `${entries} ${entries === 1 ? "entry" : "entries"}`;
+
+function rangeWords({ minimum, exclusiveMinimum, maximum }: SchemaNode): string {
+  if (exclusiveMinimum !== undefined) return `must be more than ${exclusiveMinimum} and at most ${maximum}`;
+  if (minimum === undefined) return `must be at most ${maximum}`;
+  return maximum === undefined ? `must be at least ${minimum}` : `must be from ${minimum} to ${maximum}`;
+}
 
 const schemaAt = (schemaPath: string): SchemaNode => (at(ConfigSchema, schemaPath) ?? {}) as SchemaNode;
 

@@ -1,26 +1,11 @@
 // The configuration as a user writes it: one TypeBox schema is the validator, the TypeScript type and the
 // published JSON Schema. Defaults live here, beside the field they belong to; `resolve.ts` applies them.
 import Type, { type Static } from "typebox";
+import { closed, LIMITS, Ms, Name } from "./fields.ts";
+import { GeographySchema, SCHEDULING_FIELDS } from "./schema-scheduling.ts";
 
-/** Names end up in Redis keys, metric labels and URLs, so they keep to one small alphabet. */
-export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
-
-/** Named bounds of a configuration: past these, loading it is refused rather than slow. */
-export const LIMITS = {
-  listeners: 64,
-  routes: 10_000,
-  pools: 1_000,
-  backendsPerPool: 10_000,
-  weight: 1_000,
-  timeoutMs: 3_600_000,
-} as const;
-
-const closed = { additionalProperties: false } as const;
-const Name = (description: string) => Type.String({ pattern: NAME_PATTERN, description });
-const Ms = (description: string, value: number, minimum = 1) =>
-  Type.Optional(Type.Integer({ minimum, maximum: LIMITS.timeoutMs, default: value, description }));
-
-export const POLICIES = ["least-connections", "round-robin"] as const;
+export { LIMITS, NAME_PATTERN } from "./fields.ts";
+export { POLICIES, type Policy } from "./schema-scheduling.ts";
 
 export const ListenerSchema = Type.Object(
   {
@@ -65,11 +50,35 @@ export const BackendSchema = Type.Object(
     id: Name("Unique and stable within its pool"),
     url: Type.String({ description: "http://host:port, nothing after it" }),
     weight: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: LIMITS.weight, default: 1, description: "Share of the load" }),
+      Type.Integer({
+        minimum: 1,
+        maximum: LIMITS.weight,
+        default: 1,
+        description: "Share of the load; default: its slots where they are told",
+      }),
     ),
     zone: Type.Optional(Name("Where it stands")),
     maxInflight: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 1_000_000, description: "No pick while this many are in flight" }),
+    ),
+    slots: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        description: "How many it serves at once, more wait inside it; told, fast backends are filled first",
+      }),
+    ),
+    priority: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: LIMITS.priority,
+        default: 0,
+        description:
+          "Tier: a higher number takes over as far as fewer than 1/1.4 of those before it are healthy",
+      }),
+    ),
+    cost: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1e9, default: 0, description: "For the criterion of that name" }),
     ),
   },
   closed,
@@ -94,7 +103,7 @@ export const HealthSchema = Type.Object(
 export const PoolSchema = Type.Object(
   {
     name: Name("Unique among pools"),
-    policy: Type.Optional(Type.Enum([...POLICIES], { default: "least-connections" })),
+    ...SCHEDULING_FIELDS,
     backends: Type.Array(BackendSchema, { maxItems: LIMITS.backendsPerPool }),
     health: Type.Optional(HealthSchema),
     connectTimeoutMs: Ms("Longest TCP connect to a backend", 2_000),
@@ -108,6 +117,7 @@ export const ConfigSchema = Type.Object(
     listeners: Type.Array(ListenerSchema, { minItems: 1, maxItems: LIMITS.listeners }),
     routes: Type.Array(RouteSchema, { maxItems: LIMITS.routes }),
     pools: Type.Array(PoolSchema, { maxItems: LIMITS.pools }),
+    geography: Type.Optional(GeographySchema),
     debugHeaders: Type.Optional(
       Type.Boolean({ default: false, description: "Adds x-evenkeel-backend to responses" }),
     ),
@@ -127,5 +137,5 @@ export type ConfigDocument = Static<typeof ConfigSchema>;
 export type ListenerDocument = Static<typeof ListenerSchema>;
 export type RouteDocument = Static<typeof RouteSchema>;
 export type PoolDocument = Static<typeof PoolSchema>;
+export type GeographyDocument = Static<typeof GeographySchema>;
 export type BackendDocument = Static<typeof BackendSchema>;
-export type Policy = (typeof POLICIES)[number];

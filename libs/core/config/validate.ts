@@ -1,7 +1,8 @@
 // Whether a value is a configuration, and everything that is wrong with it if not. The one gate: `check`, `apply`,
 // `up` and the admin API all come through here, so that nothing invalid is ever applied.
 import { type Problem, pointerParts } from "./problem.ts";
-import { type Loose, RULES } from "./rules.ts";
+import type { Loose } from "./rule.ts";
+import { RULES } from "./rules.ts";
 import type { ConfigDocument } from "./schema.ts";
 import { findSchemaFaults } from "./schema-faults.ts";
 

@@ -1,0 +1,38 @@
+// What the parts of the schema share: the alphabets of names, the bounds, the forms of fields.
+import Type from "typebox";
+
+/** Names end up in Redis keys, metric labels and URLs, so they keep to one small alphabet. */
+export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
+export const METRIC_PATTERN = "^[A-Za-z_][A-Za-z0-9_.-]{0,62}$";
+/** What names a header or a cookie (RFC 9110 `token`). */
+export const TOKEN_PATTERN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$";
+
+/** What a value must be, in words, for whoever wrote one that does not match. */
+export const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  [NAME_PATTERN]: 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter or digit',
+  [METRIC_PATTERN]: 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter or "_"',
+  [TOKEN_PATTERN]: "must be 1 to 64 letters, digits or characters of !#$%&'*+.^_`|~-",
+  "^/": 'must start with "/"',
+};
+
+/** Named bounds of a configuration: past these, loading it is refused rather than slow. */
+export const LIMITS = {
+  listeners: 64,
+  routes: 10_000,
+  pools: 1_000,
+  backendsPerPool: 10_000,
+  weight: 1_000,
+  timeoutMs: 3_600_000,
+  zones: 64,
+  clientNetworks: 100_000,
+  criteria: 16,
+  reportedMetrics: 16,
+  priority: 9,
+} as const;
+
+export const closed = { additionalProperties: false } as const;
+
+export const Name = (description: string) => Type.String({ pattern: NAME_PATTERN, description });
+
+export const Ms = (description: string, value: number, minimum = 1) =>
+  Type.Optional(Type.Integer({ minimum, maximum: LIMITS.timeoutMs, default: value, description }));
