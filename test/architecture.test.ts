@@ -29,12 +29,13 @@ const PACKAGES: Record<string, string> = {
 const THIRD_PARTIES: Record<string, RegExp> = {
   typebox: /^libs\/core\/(config|wire)\/|^services\/scheduler\/api\//,
   yaml: /^libs\/core\/config\/parse\.ts$/,
-  ioredis: /^libs\/runtime\/redis\.ts$/,
+  ioredis: /^libs\/runtime\/redis(-cluster)?\.ts$/,
   pino: /^libs\/runtime\/log\.ts$/,
   "prom-client": /^libs\/runtime\/(metrics|admin-server)\.ts$/,
   fastify: /^libs\/runtime\/admin-server\.ts$|^services\/scheduler\/api\/|^services\/gateway\/admin\.ts$/,
   "@fastify/swagger": /^services\/scheduler\/api\//,
-  undici: /^services\/gateway\/(upstream|proxy|scheduling)\//,
+  maxmind: /^services\/gateway\/asking\/location-file\.ts$/,
+  undici: /^services\/gateway\/(upstream|proxy)\//,
   bullmq: /^services\/health-monitor\/sweep\//,
 };
 
@@ -46,7 +47,7 @@ interface Source {
 }
 
 const isTest = (path: string) =>
-  /\.(test|redis\.test|e2e\.test)\.ts$|contract\.ts$|fixtures\.ts$|\/test-support\//.test(path);
+  /\.(test|redis\.test|e2e\.test)\.ts$|contract\.ts$|\/contract\/|fixtures\.ts$|\/test-support\//.test(path);
 
 function sources(): Source[] {
   const found: Source[] = [];

@@ -80,18 +80,3 @@ const fallen = (reason: HealthReason, p: HealthParameters, nowMs: number): Healt
   strikes: 0,
   untilMs: nowMs + p.holdMs,
 });
-
-/**
- * Which backends may be picked: the ready ones (healthy and active); in panic, when more than half of the active
- * ones are unhealthy, every active one. Draining and disabled ones never.
- */
-export function isPanic(backends: Iterable<{ health: Health; mode: Mode }>): boolean {
-  let active = 0;
-  let healthy = 0;
-  for (const backend of backends) {
-    if (backend.mode !== "active") continue;
-    active += 1;
-    if (backend.health === "healthy") healthy += 1;
-  }
-  return healthy * 2 < active;
-}

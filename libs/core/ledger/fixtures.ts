@@ -1,21 +1,36 @@
 // What tests of ledgers, and of those who talk to them, are made of: a pool, statements, outcomes, findings.
-import type { Finding, Outcomes, PoolFacts, Statement } from "./ledger.ts";
+import type { BackendFacts, Finding, Outcomes, PoolFacts, Statement } from "./ledger.ts";
 
 export const POOL = "shop";
 
-export const facts = (weights: Record<string, number>, more: Partial<PoolFacts> = {}): PoolFacts => ({
+export const facts = (
+  weights: Record<string, number>,
+  more: Partial<PoolFacts> = {},
+  each: Record<string, Partial<BackendFacts>> = {},
+): PoolFacts => ({
   pool: POOL,
   configVersion: 1,
   policy: "least-connections",
   rise: 2,
   fall: 3,
   holdMs: 10_000,
+  panicPercent: 50,
+  slowStartMs: 0,
+  slowStartPercent: 10,
+  hashBound: 1.25,
+  spillAt: 100,
+  criteria: [],
+  distances: {},
   backends: Object.entries(weights).map(([id, weight], i) => ({
     id,
     url: `http://127.0.0.1:${9001 + i}`,
     weight,
     zone: null,
     maxInflight: null,
+    slots: null,
+    priority: 0,
+    cost: 0,
+    ...each[id],
   })),
   ...more,
 });

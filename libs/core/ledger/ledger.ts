@@ -2,7 +2,9 @@
 // per pool (backend → how many it holds), states it in absolute numbers, and asks for what it wants in the same
 // message. A lost, late or repeated message can therefore never leave a count wrong: the next one sets it right.
 // Two implementations (`model.ts` in memory, RedisLedger) pass one contract suite.
-import type { Policy } from "../config/schema.ts";
+import type { Distances } from "../config/geography.ts";
+import type { Criterion } from "../config/resolve-scheduling.ts";
+import type { Policy } from "../config/schema-scheduling.ts";
 import type { Health, HealthReason, Mode } from "../health/state.ts";
 
 /** A gateway that has not settled for this long is dead and its row is subtracted. */
@@ -17,15 +19,28 @@ export interface Outcomes {
   failuresInRow: number;
   /** Mean time to first byte of the successes, µs, a whole number; 0 when there was none. */
   latencyUs: number;
+  /** What the backend said of itself with its answers: metric → value, the last one. At most `MAX_METRICS`. */
+  metrics?: Record<string, number>;
 }
 
+/** A request that needs a backend. Empty is usual; what a policy has no use for, or does not know, it ignores. */
 export interface Want {
   /** Backends not to pick: those already tried. At most `MAX_EXCLUDES`. */
   exclude?: string[];
+  /** Where the request comes from, for policies that reckon with distance. */
+  zone?: string;
+  /** `hash`: backends in the order of the request's key. At most `MAX_RANKED`. */
+  ranked?: string[];
+  /** The backend of the client's session: goes before the policy, after eligibility. */
+  stick?: string;
 }
 
 export const MAX_WANTS = 1_024;
 export const MAX_EXCLUDES = 16;
+export const MAX_RANKED = 8;
+export const MAX_METRICS = 16;
+/** Larger values of a metric, of either sign, are refused. */
+export const METRIC_VALUE_MAX = 1e12;
 
 /** What one gateway says of one pool. */
 export interface Statement {
@@ -67,6 +82,20 @@ export interface PoolFacts {
   rise: number;
   fall: number;
   holdMs: number;
+  /** With a smaller share of the active backends healthy, all active ones are used. */
+  panicPercent: number;
+  /** 0: a backend that joins or returns has its whole weight at once. */
+  slowStartMs: number;
+  slowStartPercent: number;
+  /** `hash`: times its share of all in flight at which a backend is passed over. */
+  hashBound: number;
+  /** `geo`: in flight per unit of weight from which a backend has no room. */
+  spillAt: number;
+  /** `criteria` */
+  criteria: Criterion[];
+  /** Zone of a request → zone of a backend → distance; empty unless the policy reckons with it. */
+  distances: Distances;
+  /** In the order in which `first` fills them. */
   backends: BackendFacts[];
 }
 
@@ -76,9 +105,15 @@ export interface BackendFacts {
   weight: number;
   zone: string | null;
   maxInflight: number | null;
+  /** How many it serves at once, more wait inside it; null when not told. */
+  slots: number | null;
+  /** Tier: 0 goes first; higher ones take over as far as those before lack healthy backends. */
+  priority: number;
+  cost: number;
 }
 
 export interface BackendState extends BackendFacts {
+  /** With its tier's share and its slow start; 0 while no pick may take it. */
   effectiveWeight: number;
   inflight: number;
   health: Health;
@@ -87,8 +122,10 @@ export interface BackendState extends BackendFacts {
   mode: Mode;
   /** healthy and active. In panic an unready backend may still be picked. */
   ready: boolean;
-  /** Mean time to first byte, ms, exponentially weighted; null before the first success. */
+  /** Mean time to first byte over the last seconds, ms, failures charged as slow; null before the first success. */
   ewmaMs: number | null;
+  /** What it last reported of itself. */
+  metrics: Record<string, number>;
 }
 
 export interface PoolState {
@@ -108,6 +145,8 @@ export interface Finding {
   /** The address that was probed: found out about another one, it does not count. */
   url: string;
   ok: boolean;
+  /** What the backend's agent said of its load; at most `MAX_METRICS`. */
+  metrics?: Record<string, number>;
 }
 
 export interface Transition {

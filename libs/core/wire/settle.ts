@@ -1,12 +1,26 @@
 // The message between gateway and scheduler: `POST /v1/pools/{pool}/settle`.
 import Type, { type Static } from "typebox";
 import { LIMITS, NAME_PATTERN } from "../config/schema.ts";
-import { MAX_EXCLUDES, MAX_WANTS, type PoolState, type Reply } from "../ledger/ledger.ts";
+import {
+  MAX_EXCLUDES,
+  MAX_METRICS,
+  MAX_RANKED,
+  MAX_WANTS,
+  METRIC_VALUE_MAX,
+  type PoolState,
+  type Reply,
+} from "../ledger/ledger.ts";
 
 const Count = Type.Integer({ minimum: 0, maximum: 10_000_000 });
 const closed = { additionalProperties: false } as const;
 const Backend = Type.String({ pattern: NAME_PATTERN });
 const perBackend = { ...closed, maxProperties: LIMITS.backendsPerPool } as const;
+
+export const MetricsSchema = Type.Record(
+  Type.String({ minLength: 1, maxLength: 64 }),
+  Type.Number({ minimum: -METRIC_VALUE_MAX, maximum: METRIC_VALUE_MAX }),
+  { maxProperties: MAX_METRICS },
+);
 
 const OutcomesSchema = Type.Object(
   {
@@ -15,6 +29,7 @@ const OutcomesSchema = Type.Object(
     canceled: Count,
     failuresInRow: Count,
     latencyUs: Type.Integer({ minimum: 0, maximum: 3_600_000_000 }),
+    metrics: Type.Optional(MetricsSchema),
   },
   closed,
 );
@@ -27,7 +42,15 @@ export const SettleRequestSchema = Type.Object(
     held: Type.Record(Backend, Count, perBackend),
     outcomes: Type.Record(Backend, OutcomesSchema, perBackend),
     wants: Type.Array(
-      Type.Object({ exclude: Type.Optional(Type.Array(Backend, { maxItems: MAX_EXCLUDES })) }, closed),
+      Type.Object(
+        {
+          exclude: Type.Optional(Type.Array(Backend, { maxItems: MAX_EXCLUDES })),
+          zone: Type.Optional(Backend),
+          ranked: Type.Optional(Type.Array(Backend, { maxItems: MAX_RANKED })),
+          stick: Type.Optional(Backend),
+        },
+        closed,
+      ),
       { maxItems: MAX_WANTS },
     ),
     /** The pool version the gateway has; when it differs from the present one the reply carries the pool. */
