@@ -1,5 +1,6 @@
 // The admin port every service has: /healthz (the process lives), /readyz (send it work), /metrics (Prometheus).
 import { timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -14,10 +15,13 @@ export interface AdminOptions {
   registry: Registry;
   /** Null when ready, else the reason it is not. */
   notReady: () => string | null;
+  /** Which requests the server's `upgrade` event gets; the others are answered as if they had not asked for one. */
+  upgrades?: (request: IncomingMessage) => boolean;
 }
 
-export function createAdminServer({ registry, notReady }: AdminOptions): FastifyInstance {
+export function createAdminServer({ registry, notReady, upgrades }: AdminOptions): FastifyInstance {
   const server = Fastify({
+    http: { shouldUpgradeCallback: upgrades ?? (() => false) },
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -47,20 +51,27 @@ export async function listenAdmin(server: FastifyInstance, environment: Environm
 
 /**
  * Who may call what changes the cluster: with a token, whoever shows it; without one, loopback only.
- * Compared in constant time.
  */
 export function requireToken(token: string) {
-  const expected = Buffer.from(`Bearer ${token}`);
+  const shows = tokenCheck(token);
   return async (request: FastifyRequest, reply: FastifyReply) => {
     if (token === "") {
       if (isLoopback(request.socket.remoteAddress)) return;
       return reply.code(403).send({ error: "set EVENKEEL_TOKEN to allow changes from other machines" });
     }
-    const given = Buffer.from(request.headers.authorization ?? "");
-    if (given.length === expected.length && timingSafeEqual(given, expected)) return;
+    if (shows(request.headers.authorization)) return;
     return reply
       .code(401)
       .send({ error: "a valid `authorization: Bearer` token is needed (EVENKEEL_TOKEN)" });
+  };
+}
+
+/** Whether an `authorization` header shows the token. Compared in constant time. */
+export function tokenCheck(token: string): (authorization: string | undefined) => boolean {
+  const expected = Buffer.from(`Bearer ${token}`);
+  return (authorization = "") => {
+    const given = Buffer.from(authorization);
+    return given.length === expected.length && timingSafeEqual(given, expected);
   };
 }
 

@@ -9,6 +9,7 @@ const STATUS = {
   no_config: 404,
   conflict: 409,
   version_mismatch: 412,
+  upgrade_required: 426,
   overloaded: 503,
   redis_unavailable: 503,
 } as const;

@@ -1,4 +1,5 @@
-// The scheduler's own metrics, and the one log line for a Redis that fails decisions. The label `pool` is bounded: only pools of the applied configuration get as far.
+// The scheduler's own metrics, and the one log line per pool for a Redis that fails decisions. Their number is bounded:
+// only pools of the applied configuration get as far.
 import type { Log } from "@evenkeel/runtime/log.ts";
 import { createMetrics, type Metrics } from "@evenkeel/runtime/metrics.ts";
 import type { Redis } from "@evenkeel/runtime/redis.ts";
@@ -38,7 +39,8 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
   );
   const up = metrics.gauge("evenkeel_redis_up", "1 while the connection for decisions stands");
   const version = metrics.gauge("evenkeel_config_version", "Version of the configuration in use");
-  let failing = false;
+  /** In a Redis Cluster some pools may fail while others do not. */
+  const failing = new Set<string>();
   up.set(decisions.status === "ready" ? 1 : 0);
   decisions.on("ready", () => up.set(1));
   decisions.on("close", () => up.set(0));
@@ -51,13 +53,13 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
       },
       decided(pool, wants) {
         decided.inc({ pool }, wants);
-        if (failing) log.info("redis settles again");
-        failing = false;
+        if (failing.delete(pool)) log.info({ pool }, "redis settles again");
       },
-      failed(error) {
+      failed(pool, error) {
         errors.inc();
-        if (!failing) log.warn({ reason: error.message }, "redis failed decisions; gateways decide alone");
-        failing = true;
+        if (failing.has(pool)) return;
+        failing.add(pool);
+        log.warn({ pool, reason: error.message }, "redis failed decisions; gateways decide alone");
       },
     },
     onReconciled: (configVersion) => version.set(configVersion),

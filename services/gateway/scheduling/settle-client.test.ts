@@ -1,12 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { resolvePool } from "@evenkeel/core/config/resolve.ts";
 import { facts, POOL } from "@evenkeel/core/ledger/fixtures.ts";
-import type { Statement } from "@evenkeel/core/ledger/ledger.ts";
 import { createModelLedger } from "@evenkeel/core/ledger/model.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { createMetrics } from "@evenkeel/runtime/metrics.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Asked, startFrameServer } from "../test-support/frame-server.ts";
 import type { Pick } from "./scheduling.ts";
 import { createScheduling, type EventedScheduling } from "./settle-client.ts";
 
@@ -21,46 +19,36 @@ const testPool = () =>
     backends: facts(BACKENDS).backends.map(({ id, url, weight }) => ({ id, url, weight })),
   });
 
-/** A scheduler with the reference model behind a real HTTP server, that can be told to misbehave. */
-function testScheduler(ledger: ReturnType<typeof createModelLedger>) {
+/** A scheduler with the reference model behind a real connection, that can be told to misbehave. */
+async function testScheduler(ledger: ReturnType<typeof createModelLedger>) {
   const state = { behaviour: "answer" as Behaviour, batches: [] as number[], silenced: 0 };
-  const settle = async (request: IncomingMessage, response: ServerResponse) => {
-    let text = "";
-    for await (const chunk of request) text += chunk;
-    const { version, refresh, ...statement } = JSON.parse(text) as Statement & {
-      version: number;
-      refresh: boolean;
-    };
+  const settle = async ({ request, answer, refuse, socket }: Asked) => {
+    const { version, refresh, ...statement } = request;
     if (state.behaviour === "stay silent") {
       state.silenced += 1;
       return;
     }
-    if (state.behaviour === "say redis is away") return response.writeHead(503).end("{}");
-    if (state.behaviour === "do not know the pool") return response.writeHead(404).end("{}");
+    if (state.behaviour === "say redis is away") return refuse(503, "redis_unavailable");
+    if (state.behaviour === "do not know the pool") return refuse(404, "unknown_pool");
     state.batches.push(statement.wants.length);
     const result = await ledger.settle(POOL, [statement]);
-    if (state.behaviour === "lose the reply") return response.destroy();
+    if (state.behaviour === "lose the reply") return socket.destroy();
     const pool = refresh || version !== result?.version ? await ledger.read(POOL) : undefined;
-    return response.end(JSON.stringify({ ...result?.replies[0], version: result?.version, pool }));
+    return answer({ ...result?.replies[0], version: result?.version, pool });
   };
-  const server = createServer((request, response) => void settle(request, response));
+  const server = await startFrameServer((asked) => void settle(asked));
   return { state, server };
 }
 
 describe("a gateway's settle client", () => {
   let ledger: ReturnType<typeof createModelLedger>;
-  let schedulers: ReturnType<typeof testScheduler>[];
+  let schedulers: Awaited<ReturnType<typeof testScheduler>>[];
   let urls: string[];
   let scheduling: EventedScheduling;
-  const servers: Server[] = [];
-
-  const listen = async (server: Server) => {
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    servers.push(server);
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  };
   const acquire = (exclude: string[] = []) =>
-    new Promise<Pick | null>((resolve) => scheduling.acquire(POOL, exclude, resolve));
+    new Promise<Pick | null>((resolve) =>
+      scheduling.acquire(POOL, exclude.length > 0 ? { exclude } : {}, resolve),
+    );
   const view = () => scheduling.view()[0] as NonNullable<ReturnType<typeof scheduling.view>[0]>;
   const counts = async () =>
     Object.fromEntries(((await ledger.read(POOL))?.backends ?? []).map((b) => [b.id, b.inflight]));
@@ -73,8 +61,8 @@ describe("a gateway's settle client", () => {
   beforeEach(async () => {
     ledger = createModelLedger(() => Date.now());
     await ledger.configure(facts(BACKENDS));
-    schedulers = [testScheduler(ledger), testScheduler(ledger)];
-    urls = await Promise.all(schedulers.map(({ server }) => listen(server)));
+    schedulers = await Promise.all([testScheduler(ledger), testScheduler(ledger)]);
+    urls = schedulers.map(({ server }) => server.url);
     scheduling = createScheduling({
       gatewayId: "g1",
       schedulers: () => urls,
@@ -89,10 +77,7 @@ describe("a gateway's settle client", () => {
 
   afterEach(async () => {
     await scheduling.stop();
-    for (const server of servers.splice(0)) {
-      server.closeAllConnections();
-      server.close();
-    }
+    for (const { server } of schedulers) server.close();
   });
 
   const untilScheduled = async () => {
@@ -134,7 +119,6 @@ describe("a gateway's settle client", () => {
     for (let i = 0; i < 5; i += 1) await acquire();
     const preferred = schedulers.filter(({ state }) => state.batches.length > 0);
     expect(preferred.length).toBe(1);
-    preferred[0]?.server.closeAllConnections();
     preferred[0]?.server.close();
     const pick = await acquire();
     expect(pick).not.toBeNull();

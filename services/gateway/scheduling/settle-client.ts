@@ -3,6 +3,7 @@ import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import type { Event } from "@evenkeel/core/wire/events.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Metrics } from "@evenkeel/runtime/metrics.ts";
+import { createEndOfTurn } from "./end-of-turn.ts";
 import { createObservers } from "./observer.ts";
 import { type OwnedPick, PoolClient } from "./pool-client.ts";
 import { createSchedulers } from "./schedulers.ts";
@@ -31,16 +32,17 @@ export interface EventedScheduling extends Scheduling {
 }
 
 export function createScheduling(options: SchedulingOptions): EventedScheduling {
-  const { gatewayId, clock, random } = options;
-  const schedulers = createSchedulers({ urls: options.schedulers, token: options.token, clock });
-  const observerOf = createObservers(options.metrics, options.log);
+  const { gatewayId, token, clock, random, log } = options;
+  const schedulers = createSchedulers({ urls: options.schedulers, token, clock, log });
+  const endOfTurn = createEndOfTurn();
+  const observerOf = createObservers(options.metrics, log);
   const pools = new Map<string, PoolClient>();
   let generation = 0;
   const clientOf = (pool: Pool) => {
     // A pool that was removed and made again gets a row of its own: the old one's numbers must not outrank its.
     const ownId = generation === 1 ? gatewayId : `${gatewayId}.${generation}`;
     const observer = observerOf(pool.name);
-    return new PoolClient({ gatewayId: ownId, pool, schedulers, clock, random, observer });
+    return new PoolClient({ gatewayId: ownId, pool, schedulers, endOfTurn, clock, random, observer });
   };
   const rereadAll = () => {
     for (const client of pools.values()) client.reread();
@@ -54,13 +56,14 @@ export function createScheduling(options: SchedulingOptions): EventedScheduling 
   const heartbeat = setInterval(beatSlice, HEARTBEAT_MS / HEARTBEAT_SLICES);
 
   return {
-    acquire(pool, exclude, done) {
+    acquire(pool, want, done) {
       const client = pools.get(pool);
-      if (client) client.acquire(exclude, done);
+      if (client) client.acquire(want, done);
       else done(null);
     },
     hold: (pool, backend) => pools.get(pool)?.hold(backend) ?? null,
     release: (pick, outcome, ttfbMs) => (pick as OwnedPick).owner.release(pick, outcome, ttfbMs),
+    report: (pick, metrics) => (pick as OwnedPick).owner.report(pick, metrics),
     setPools(next) {
       generation += 1;
       const names = new Set(next.map((pool) => pool.name));
@@ -84,7 +87,7 @@ export function createScheduling(options: SchedulingOptions): EventedScheduling 
     async stop() {
       clearInterval(heartbeat);
       await Promise.all([...pools.values()].map((client) => client.stop()));
-      await schedulers.close();
+      schedulers.close();
     },
   };
 }

@@ -1,3 +1,5 @@
+import type { PoolState } from "@evenkeel/core/ledger/ledger.ts";
+import { shownPool } from "@evenkeel/core/wire/shown-pool.ts";
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
   type ApiScene,
@@ -24,7 +26,7 @@ describe("reading", () => {
     await settle("shop", settleBody({ wants: [{}, {}, {}] }));
     const answer = await ask("GET", "/v1/pools/shop");
     expect(answer.status).toBe(200);
-    expect(answer.body).toEqual(await model.read("shop"));
+    expect(answer.body).toEqual(shownPool((await model.read("shop")) as PoolState));
     expect(answer.body.backends.map((b: { id: string; inflight: number }) => [b.id, b.inflight])).toEqual([
       ["shop-1", 2],
       ["shop-2", 1],
@@ -160,13 +162,28 @@ describe("changing the configuration", () => {
 });
 
 describe("modes", () => {
+  it("says of a draining backend when nothing is in flight any more", async () => {
+    const { ask, settle } = await scene();
+    const path = "/v1/pools/billing/backends/billing-1";
+    const drained = async () => (await ask("GET", "/v1/pools/billing")).body.backends[0].drained;
+    expect(await drained()).toBe(false);
+    await settle("billing", settleBody());
+    await ask("POST", `${path}/drain`);
+    expect(await drained()).toBe(false);
+    await settle("billing", settleBody({ seq: 2, held: {}, wants: [] }));
+    expect(await drained()).toBe(true);
+    expect((await ask("GET", "/v1/pools")).body.pools[1].backends[0].drained).toBe(true);
+    await ask("POST", `${path}/activate`);
+    expect(await drained()).toBe(false);
+  });
+
   it("drains, disables and activates, and answers the backend as it is then", async () => {
     const { ask, settle } = await scene();
     const path = "/v1/pools/billing/backends/billing-1";
     await settle("billing", settleBody({ gateway: "g1" }));
     expect(await ask("POST", `${path}/drain`)).toMatchObject({
       status: 200,
-      body: { id: "billing-1", mode: "draining", ready: false, inflight: 1 },
+      body: { id: "billing-1", mode: "draining", ready: false, inflight: 1, drained: false },
     });
     expect((await settle("billing", settleBody({ gateway: "g2" }))).body.picks).toEqual([null]);
     expect((await ask("POST", `${path}/disable`)).body.mode).toBe("disabled");
@@ -233,7 +250,8 @@ describe("refusing", () => {
     expect(answer.status).toBe(status);
     expect(answer.body.error).toMatch(/\w/);
     expect(s.configs.applied).toMatchObject({ version: EPOCH, document: CONFIG });
-    expect((await s.ask("GET", "/v1/pools/shop")).body).toEqual(await s.model.read("shop"));
+    const { body } = await s.ask("GET", "/v1/pools/shop");
+    expect(body).toEqual(shownPool((await s.model.read("shop")) as PoolState));
     expect((await s.ask("GET", "/healthz")).status).toBe(200);
   });
 

@@ -6,7 +6,7 @@ import { SchedulerError, unknownPool } from "../errors.ts";
 import type { ChangeConfig } from "./change.ts";
 import { put, without } from "./edits.ts";
 import type { PoolView } from "./pool-view.ts";
-import { answers, BackendParams, BackendStateSchema } from "./schemas.ts";
+import { answers, BackendParams, ShownBackendSchema } from "./schemas.ts";
 import { type ConfigWrite, deletes, type Guard, puts } from "./writes.ts";
 
 const ACTIONS: Record<string, { mode: Mode; summary: string }> = {
@@ -54,7 +54,7 @@ export function addBackends(
           summary,
           tags: ["modes"],
           params: BackendParams,
-          response: answers(BackendStateSchema, 401, 403, 404),
+          response: answers(ShownBackendSchema, 401, 403, 404),
         },
       },
       ({ params: { pool, id } }) => view.setMode(pool, id, mode),

@@ -1,7 +1,9 @@
 import { Agent, request } from "node:http";
 import type { Ledger, SettleResult } from "@evenkeel/core/ledger/ledger.ts";
-import { describe, expect, it } from "vitest";
+import { KIND } from "@evenkeel/core/wire/frames.ts";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type ApiScene, settleBody, startApi } from "../test-support/api-scene.ts";
+import { openFrames } from "../test-support/frame-client.ts";
 
 /** A ledger whose settles wait until the test lets them go. */
 function held() {
@@ -75,5 +77,34 @@ describe("stopping", () => {
     const ended = new Promise((resolve) => socket?.once("close", resolve));
     await scene.close();
     await ended;
+  });
+
+  it("tells gateways to leave, and answers what they still ask until they have", async () => {
+    const { asked, letGo, wrap } = held();
+    const scene = await startApi({ wrap });
+    const client = await openFrames(scene.port);
+    const first = client.settle("shop", settleBody());
+    await asked;
+    const closed = scene.close();
+    await client.frame(({ kind }) => kind === KIND.closing);
+    const crossed = client.settle("billing", settleBody()); // sent before the gateway knew
+    letGo();
+    expect(await first).toMatchObject({ kind: KIND.answer, body: { picks: [expect.any(String)] } });
+    expect(await crossed).toMatchObject({ kind: KIND.answer, body: { picks: ["billing-1"] } });
+    client.socket.end();
+    await closed;
+    await client.ended;
+  });
+
+  it("does not wait for ever for a gateway that does not leave", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const scene = await startApi();
+    const client = await openFrames(scene.port);
+    const closed = scene.close();
+    await client.frame(({ kind }) => kind === KIND.closing).catch(() => {});
+    await vi.advanceTimersByTimeAsync(5_000);
+    await closed;
+    await client.ended;
   });
 });

@@ -2,7 +2,7 @@ import type { TSchema } from "typebox";
 import { Value } from "typebox/value";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ApiScene, settleBody, startApi } from "../test-support/api-scene.ts";
-import { MemberListSchema, PoolListSchema, PoolStateSchema, ReplySchema } from "./schemas.ts";
+import { MemberListSchema, PoolListSchema, ReplySchema, ShownPoolSchema } from "./schemas.ts";
 
 let scene: ApiScene;
 beforeAll(async () => {
@@ -25,6 +25,7 @@ describe("the OpenAPI document", () => {
       "get /v1/members",
       "get /v1/pools",
       "get /v1/pools/{pool}",
+      "get /v1/settle",
       "post /v1/pools/{pool}/backends/{id}/activate",
       "post /v1/pools/{pool}/backends/{id}/disable",
       "post /v1/pools/{pool}/backends/{id}/drain",
@@ -57,14 +58,14 @@ describe("the OpenAPI document", () => {
     const answers: [TSchema, unknown][] = [
       [ReplySchema, settled.body],
       [PoolListSchema, (await scene.ask("GET", "/v1/pools")).body],
-      [PoolStateSchema, (await scene.ask("GET", "/v1/pools/shop?rows=true")).body],
+      [ShownPoolSchema, (await scene.ask("GET", "/v1/pools/shop?rows=true")).body],
       [MemberListSchema, (await scene.ask("GET", "/v1/members")).body],
     ];
     for (const [schema, answer] of answers) {
       expect([...Value.Errors(schema, answer)]).toEqual([]);
     }
     const backend = (await scene.ask("GET", "/v1/pools/shop")).body.backends[0];
-    const described = PoolStateSchema.properties.backends.items.properties;
+    const described = ShownPoolSchema.properties.backends.items.properties;
     expect(Object.keys(described).toSorted()).toEqual(Object.keys(backend).toSorted());
   });
 });

@@ -1,8 +1,8 @@
 // The pools as they are now, for people and their tools. It reads and sets modes over the connection for control
 // traffic, so that it never stands in the way of decisions.
-
 import type { Mode } from "@evenkeel/core/health/state.ts";
-import type { BackendState, Ledger, PoolState, Rows } from "@evenkeel/core/ledger/ledger.ts";
+import type { Ledger, Rows } from "@evenkeel/core/ledger/ledger.ts";
+import { type ShownBackend, type ShownPool, shownPool } from "@evenkeel/core/wire/shown-pool.ts";
 import type { ConfigStore } from "@evenkeel/ledger/config-store.ts";
 import { SchedulerError, viaRedis } from "../errors.ts";
 import { askKnownPool, type Restore } from "../reconcile/known-pool.ts";
@@ -12,11 +12,11 @@ const READ_AT_ONCE = 16;
 
 /** @throws (each method) SchedulerError `redis_unavailable`; where a pool is named `unknown_pool` */
 export interface PoolView {
-  list(): Promise<PoolState[]>;
-  read(pool: string): Promise<PoolState>;
+  list(): Promise<ShownPool[]>;
+  read(pool: string): Promise<ShownPool>;
   rows(pool: string): Promise<Rows>;
   /** Answers the backend as it is then. @throws also `unknown_backend` */
-  setMode(pool: string, backend: string, mode: Mode): Promise<BackendState>;
+  setMode(pool: string, backend: string, mode: Mode): Promise<ShownBackend>;
 }
 
 export interface PoolViewOptions {
@@ -26,7 +26,8 @@ export interface PoolViewOptions {
 }
 
 export function createPoolView({ ledger, configs, restore }: PoolViewOptions): PoolView {
-  const read = (pool: string) => viaRedis(askKnownPool(pool, restore, () => ledger.read(pool)));
+  const read = async (pool: string) =>
+    shownPool(await viaRedis(askKnownPool(pool, restore, () => ledger.read(pool))));
 
   const readIfThere = (pool: string) =>
     read(pool).catch((error: SchedulerError) => {
@@ -38,7 +39,7 @@ export function createPoolView({ ledger, configs, restore }: PoolViewOptions): P
     read,
     async list() {
       const names = (await viaRedis(configs.read()))?.document.pools.map(({ name }) => name) ?? [];
-      const states: (PoolState | null)[] = [];
+      const states: (ShownPool | null)[] = [];
       for (let i = 0; i < names.length; i += READ_AT_ONCE) {
         states.push(...(await Promise.all(names.slice(i, i + READ_AT_ONCE).map(readIfThere))));
       }

@@ -5,7 +5,7 @@ import { unknownPool } from "../errors.ts";
 import type { ChangeConfig } from "./change.ts";
 import { put, without } from "./edits.ts";
 import type { PoolView } from "./pool-view.ts";
-import { answers, PoolListSchema, PoolParams, PoolStateSchema, RowsQuery } from "./schemas.ts";
+import { answers, PoolListSchema, PoolParams, RowsQuery, ShownPoolSchema } from "./schemas.ts";
 import { type ConfigWrite, deletes, type Guard, puts } from "./writes.ts";
 
 export function addPools(server: FastifyInstance, view: PoolView, change: ChangeConfig, guard: Guard): void {
@@ -23,7 +23,7 @@ export function addPools(server: FastifyInstance, view: PoolView, change: Change
         tags: ["state"],
         params: PoolParams,
         querystring: RowsQuery,
-        response: answers(PoolStateSchema, 404),
+        response: answers(ShownPoolSchema, 404),
       },
     },
     async ({ params, query }) => {

@@ -33,22 +33,42 @@ export const BackendStateSchema = Type.Object({
   weight: Type.Integer(),
   zone: Nullable(Type.String()),
   maxInflight: Nullable(Type.Integer()),
-  effectiveWeight: Type.Number({ description: "0 while no pick may take it" }),
+  slots: Nullable(Type.Integer({ description: "How many it serves at once, as configured" })),
+  priority: Type.Integer({ description: "Tier: 0 goes first" }),
+  cost: Type.Number(),
+  effectiveWeight: Type.Number({
+    description: "With its tier's share and its slow start; 0 while no pick may take it",
+  }),
   inflight: Type.Integer({ minimum: 0, description: "Over all gateways" }),
   health: Type.Enum(["healthy", "unhealthy"]),
   reason: Type.Enum(["initial", "probe", "traffic", "probation"]),
   sinceMs: Type.Integer({ description: "When health last changed, ms since the epoch" }),
   mode: Type.Enum(["active", "draining", "disabled"]),
   ready: Type.Boolean(),
-  ewmaMs: Nullable(Type.Number({ description: "Time to first byte" })),
+  ewmaMs: Nullable(
+    Type.Number({ description: "Time to first byte over the last seconds, failures charged as slow" }),
+  ),
+  metrics: Type.Record(Type.String(), Type.Number(), { description: "What it last reported of itself" }),
 });
 
 export const PoolStateSchema = Type.Object({
   pool: Name,
   version: Type.Integer(),
   policy: Type.Enum([...POLICIES]),
-  panic: Type.Boolean({ description: "More than half are unhealthy, so all active ones are used" }),
+  panic: Type.Boolean({
+    description: "Fewer than `panicPercent` are healthy, so all active ones of the first tier are used",
+  }),
   backends: Type.Array(BackendStateSchema),
+});
+
+export const ShownBackendSchema = Type.Object({
+  ...BackendStateSchema.properties,
+  drained: Type.Boolean({ description: "Draining, and nothing is in flight any more: it may go" }),
+});
+
+export const ShownPoolSchema = Type.Object({
+  ...PoolStateSchema.properties,
+  backends: Type.Array(ShownBackendSchema),
   rows: Type.Optional(
     Type.Record(Type.String(), Type.Record(Type.String(), Type.Integer()), {
       description: "Gateway → backend → how many it has in flight; only with ?rows=true",
@@ -56,7 +76,7 @@ export const PoolStateSchema = Type.Object({
   ),
 });
 
-export const PoolListSchema = Type.Object({ pools: Type.Array(PoolStateSchema) });
+export const PoolListSchema = Type.Object({ pools: Type.Array(ShownPoolSchema) });
 
 export const ReplySchema = Type.Object({
   status: Type.Enum(["applied", "stale"]),

@@ -20,6 +20,7 @@ import { createPoolView } from "./pool-view.ts";
 import { addPools } from "./pools.ts";
 import { addRoutes } from "./routes.ts";
 import { addSettle } from "./settle.ts";
+import { createSettleUpgrades } from "./settle-upgrade.ts";
 
 export interface ApiOptions {
   registry: Metrics["registry"];
@@ -37,11 +38,12 @@ export interface ApiOptions {
 
 export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const { registry, notReady, log, token, batcher, ledger, configs, reconciler } = options;
-  const server = createAdminServer({ registry, notReady });
+  const settles = createSettleUpgrades({ batcher, token });
+  const server = createAdminServer({ registry, notReady, upgrades: settles.accepts });
   // Schemas of answers describe; JSON.stringify serialises.
   server.setSerializerCompiler(() => JSON.stringify);
   handleErrors(server, log);
-  closeInOrder(server);
+  closeInOrder(server, settles);
   await server.register(swagger, {
     openapi: {
       info: { title: "Evenkeel scheduler", version: "1" },
@@ -54,7 +56,9 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
   const change = createChangeConfig({ configs, reconcile: reconciler.reconcile });
   const mayChange = requireToken(token);
   // Without a token settles are taken from anywhere: gateways stand on other machines.
-  addSettle(server, batcher, token === "" ? undefined : mayChange);
+  const maySettle = token === "" ? undefined : mayChange;
+  addSettle(server, batcher, maySettle);
+  settles.attach(server, maySettle);
   addPools(server, view, change, mayChange);
   addBackends(server, view, change, mayChange);
   addRoutes(server, change, mayChange);

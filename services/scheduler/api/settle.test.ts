@@ -1,58 +1,7 @@
 import { connect } from "node:net";
-import { MAX_EXCLUDES, MAX_WANTS } from "@evenkeel/core/ledger/ledger.ts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ApiScene, settleBody, startApi } from "../test-support/api-scene.ts";
-
-const outcomes = (more: object = {}) => ({
-  "shop-1": { success: 1, failure: 0, canceled: 0, failuresInRow: 0, latencyUs: 5, ...more },
-});
-const without = (key: string) => Object.fromEntries(Object.entries(settleBody()).filter(([k]) => k !== key));
-
-/** What is wrong → the body, and the place that the answer names. */
-const MALFORMED: [string, unknown, string][] = [
-  ["a gateway that is no string", { ...settleBody(), gateway: 1 }, "/gateway"],
-  ["an empty gateway", settleBody({ gateway: "" }), "/gateway"],
-  ["a gateway with a space", settleBody({ gateway: "a b" }), "/gateway"],
-  ["a gateway too long", settleBody({ gateway: "g".repeat(129) }), "/gateway"],
-  ["no gateway", without("gateway"), "/gateway"],
-  ["no seq", without("seq"), "/seq"],
-  ["seq 0", settleBody({ seq: 0 }), "/seq"],
-  ["a seq with a fraction", settleBody({ seq: 1.5 }), "/seq"],
-  ["a seq past what a number holds", { ...settleBody(), seq: 1e300 }, "/seq"],
-  ["a seq as a string", { ...settleBody(), seq: "1" }, "/seq"],
-  ["full as a string", { ...settleBody(), full: "true" }, "/full"],
-  ["no held", without("held"), "/held"],
-  ["held as a list", { ...settleBody(), held: [] }, "/held"],
-  ["a negative count", settleBody({ held: { "shop-1": -1 } }), "/held/shop-1"],
-  ["a count as a string", { ...settleBody(), held: { "shop-1": "3" } }, "/held/shop-1"],
-  ["a count of null", { ...settleBody(), held: { "shop-1": null } }, "/held/shop-1"],
-  ["a count beyond reason", settleBody({ held: { "shop-1": 1e9 } }), "/held/shop-1"],
-  ["a backend that is no name", settleBody({ held: { "shop 1": 1 } }), "/held/shop 1"],
-  ["an empty backend", settleBody({ held: { "": 1 } }), "/held/"],
-  ["an outcome without a count", { ...settleBody(), outcomes: { "shop-1": {} } }, "/outcomes/shop-1/success"],
-  [
-    "a negative outcome",
-    { ...settleBody(), outcomes: outcomes({ failure: -1 }) },
-    "/outcomes/shop-1/failure",
-  ],
-  ["an unknown outcome", { ...settleBody(), outcomes: outcomes({ lost: 1 }) }, "/outcomes/shop-1/lost"],
-  ["wants as a number", { ...settleBody(), wants: 3 }, "/wants"],
-  ["a want that is no object", { ...settleBody(), wants: ["x"] }, "/wants/0"],
-  ["too many wants", settleBody({ wants: Array.from({ length: MAX_WANTS + 1 }, () => ({})) }), "/wants"],
-  ["an unknown wish", { ...settleBody(), wants: [{ prefer: "x" }] }, "/wants/0/prefer"],
-  [
-    "too many excludes",
-    settleBody({ wants: [{ exclude: Array.from({ length: MAX_EXCLUDES + 1 }, (_, i) => `b${i}`) }] }),
-    "/wants/0/exclude",
-  ],
-  ["an exclude that is no name", settleBody({ wants: [{ exclude: ["../x"] }] }), "/wants/0/exclude/0"],
-  ["a negative version", settleBody({ version: -1 }), "/version"],
-  ["no refresh", without("refresh"), "/refresh"],
-  ["an unknown key", { ...settleBody(), extra: 1 }, "/extra"],
-  ["a list", [], ""],
-  ["null", "null", ""],
-  ["a number", "7", ""],
-];
+import { MALFORMED } from "../test-support/malformed.ts";
 
 let scene: ApiScene;
 beforeAll(async () => {

@@ -1,19 +1,17 @@
-// POST /v1/pools/{pool}/settle: the decision path, one request per gateway and pool in flight.
-import { type SettleRequest, SettleRequestSchema } from "@evenkeel/core/wire/settle.ts";
+// POST /v1/pools/{pool}/settle: one settle over plain HTTP, for whoever has no connection for settles (curl).
+import { SETTLE_BYTES_MAX } from "@evenkeel/core/wire/frames.ts";
+import { type SettleRequest, SettleRequestSchema, type SettleResponse } from "@evenkeel/core/wire/settle.ts";
 import type { FastifyInstance } from "fastify";
 import type { Batcher } from "../batching/batcher.ts";
 import { answers, PoolParams, ReplySchema } from "./schemas.ts";
 import type { Guard } from "./writes.ts";
-
-/** A full row and outcomes for each of 10 000 backends come to half of this. */
-const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 
 export function addSettle(server: FastifyInstance, batcher: Batcher, guard: Guard | undefined): void {
   server.post<{ Params: { pool: string }; Body: SettleRequest }>(
     "/v1/pools/:pool/settle",
     {
       ...(guard && { onRequest: guard }),
-      bodyLimit: BODY_LIMIT_BYTES,
+      bodyLimit: SETTLE_BYTES_MAX,
       schema: {
         summary: "State what a gateway has in flight, and ask for backends",
         tags: ["decisions"],
@@ -22,6 +20,9 @@ export function addSettle(server: FastifyInstance, batcher: Batcher, guard: Guar
         response: answers(ReplySchema, 401, 404, 413),
       },
     },
-    (request) => batcher.settle(request.params.pool, request.body),
+    ({ params, body }) =>
+      new Promise<SettleResponse | null>((resolve, reject) => {
+        batcher.settle(params.pool, body, (error, response) => (error ? reject(error) : resolve(response)));
+      }),
   );
 }

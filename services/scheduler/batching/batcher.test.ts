@@ -1,5 +1,5 @@
 import type { PoolState, SettleResult, Statement } from "@evenkeel/core/ledger/ledger.ts";
-import type { SettleRequest } from "@evenkeel/core/wire/settle.ts";
+import type { SettleRequest, SettleResponse } from "@evenkeel/core/wire/settle.ts";
 import { describe, expect, it } from "vitest";
 import { createBatcher, STATEMENTS_PER_CALL_MAX, WAITING_MAX, WANTS_PER_CALL_MAX } from "./batcher.ts";
 
@@ -86,7 +86,11 @@ function scene(restored: (pool: string) => Promise<boolean> = async () => false)
     },
   });
   const call = (i: number) => calls[i] as Call;
-  return { batcher, calls, call, counts, reads };
+  const settle = (pool: string, one: SettleRequest) =>
+    new Promise<SettleResponse>((resolve, reject) => {
+      batcher.settle(pool, one, (error, response) => (response ? resolve(response) : reject(error)));
+    });
+  return { batcher: { settle }, calls, call, counts, reads };
 }
 
 const gateways = (call: Call) => call.statements.map(({ gateway }) => gateway);

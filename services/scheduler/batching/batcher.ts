@@ -13,9 +13,11 @@ export const WANTS_PER_CALL_MAX = 4_096;
 /** Statements of one pool waiting for their call. Past it Redis is not keeping up, and gateways do better alone. */
 export const WAITING_MAX = 2_048;
 
+/** Called once, with a SchedulerError `unknown_pool`, `overloaded` or `redis_unavailable`, or with the answer. */
+export type Done = (error: SchedulerError | null, response: SettleResponse | null) => void;
+
 export interface Batcher {
-  /** @throws SchedulerError `unknown_pool`, `overloaded` or `redis_unavailable` */
-  settle(pool: string, request: SettleRequest): Promise<SettleResponse>;
+  settle(pool: string, request: SettleRequest, done: Done): void;
 }
 
 export interface BatchObserver {
@@ -23,8 +25,8 @@ export interface BatchObserver {
   calling(statements: number): () => void;
   /** So many wants of a pool were answered. */
   decided(pool: string, wants: number): void;
-  /** Redis failed, and with it a batch. */
-  failed(error: Error): void;
+  /** Redis failed, and with it a batch of the pool. */
+  failed(pool: string, error: Error): void;
 }
 
 export interface BatcherOptions {
@@ -35,8 +37,7 @@ export interface BatcherOptions {
 
 interface Waiting {
   request: SettleRequest;
-  resolve(response: SettleResponse): void;
-  reject(error: SchedulerError): void;
+  done: Done;
 }
 
 export function createBatcher({ ledger, restore, observer }: BatcherOptions): Batcher {
@@ -58,7 +59,7 @@ export function createBatcher({ ledger, restore, observer }: BatcherOptions): Ba
   /** Null when it cannot be read: the picks are made and stand, and the gateways will ask again. */
   const read = createStateReader((pool) =>
     ledger.read(pool).catch((error) => {
-      observer.failed(error as Error);
+      observer.failed(pool, error as Error);
       return null;
     }),
   );
@@ -68,12 +69,12 @@ export function createBatcher({ ledger, restore, observer }: BatcherOptions): Ba
     const { version, replies } = result;
     const needsState = ({ request }: Waiting) => request.refresh || request.version !== version;
     batch.forEach((waiting, i) => {
-      if (!needsState(waiting)) waiting.resolve({ ...(replies[i] as Reply), version });
+      if (!needsState(waiting)) waiting.done(null, { ...(replies[i] as Reply), version });
     });
     if (!batch.some(needsState)) return;
     const state = await read(pool);
     batch.forEach((waiting, i) => {
-      if (needsState(waiting)) waiting.resolve(withState(replies[i] as Reply, version, state));
+      if (needsState(waiting)) waiting.done(null, withState(replies[i] as Reply, version, state));
     });
   };
 
@@ -83,8 +84,8 @@ export function createBatcher({ ledger, restore, observer }: BatcherOptions): Ba
       result = await call(pool, batch);
     } catch (error) {
       const refusal = redisUnavailable(error);
-      if (refusal.code === "redis_unavailable") observer.failed(error as Error);
-      for (const waiting of batch) waiting.reject(refusal);
+      if (refusal.code === "redis_unavailable") observer.failed(pool, error as Error);
+      for (const waiting of batch) waiting.done(refusal, null);
       return;
     }
     observer.decided(pool, wantsOf(batch));
@@ -97,20 +98,17 @@ export function createBatcher({ ledger, restore, observer }: BatcherOptions): Ba
   };
 
   return {
-    settle(pool, request) {
-      return new Promise((resolve, reject) => {
-        const waiting: Waiting = { request, resolve, reject };
-        const queue = queues.get(pool);
-        if (!queue) {
-          const started = [waiting];
-          queues.set(pool, started);
-          void drain(pool, started);
-        } else if (queue.length < WAITING_MAX) {
-          queue.push(waiting);
-        } else {
-          reject(new SchedulerError("overloaded", `${WAITING_MAX} statements of this pool are waiting`));
-        }
-      });
+    settle(pool, request, done) {
+      const queue = queues.get(pool);
+      if (!queue) {
+        const started = [{ request, done }];
+        queues.set(pool, started);
+        void drain(pool, started);
+      } else if (queue.length < WAITING_MAX) {
+        queue.push({ request, done });
+      } else {
+        done(new SchedulerError("overloaded", `${WAITING_MAX} statements of this pool are waiting`), null);
+      }
     },
   };
 }
