@@ -30,6 +30,7 @@ describe("the environment", () => {
     ["EVENKEEL_LOG_LEVEL", "bogus", "must be one of trace, debug, info, warn, error, fatal, silent, got"],
     ["EVENKEEL_ACCESS_LOG", "yes", 'must be one of on, off, got "yes"'],
     ["EVENKEEL_NAME", "a b", 'may have letters, digits, ".", "_" and "-"'],
+    ["EVENKEEL_ZONE", "eu west", 'may have letters, digits, ".", "_" and "-"'],
     ["EVENKEEL_SCHEDULERS", "http://a:1, b:2", "must be http:// URLs separated by commas"],
   ])("refuses %s=%s, saying what it must be", (name, value, fault) => {
     expect(() => readEnvironment({ [name]: value })).toThrow(EnvironmentError);
@@ -45,9 +46,15 @@ describe("the environment", () => {
     ]);
   });
 
+  it("refuses a secret that is too short, without repeating it", () => {
+    const said = messageOf({ EVENKEEL_COOKIE_SECRET: "hunter2" });
+    expect(said).toBe("EVENKEEL_COOKIE_SECRET must have at least 16 characters");
+  });
+
   it("never repeats a URL that may hold a password", () => {
     const said = messageOf({ EVENKEEL_REDIS_URL: "http://:hunter2@redis:6379" });
-    expect(said).toBe("EVENKEEL_REDIS_URL must begin with redis:// or rediss://");
+    expect(said).toMatch(/^EVENKEEL_REDIS_URL must begin with redis:\/\/, .*/);
+    expect(said).not.toContain("hunter2");
   });
 
   it("accepts every default", () => {

@@ -3,6 +3,7 @@
 // shows this table.
 
 import { NAME_PATTERN } from "@evenkeel/core/config/schema.ts";
+import { redisAddressFault } from "./redis-address.ts";
 
 /** Null when the value will do, else what it must be. Never repeats the value, which may hold a secret. */
 type Check = (value: string) => string | null;
@@ -20,6 +21,10 @@ const LAST_PORT = 65_535;
 const NAME = new RegExp(NAME_PATTERN);
 
 const anyText: Check = () => null;
+const noShorterThan =
+  (length: number): Check =>
+  (value) =>
+    value.length >= length ? null : `must have at least ${length} characters`;
 const whole =
   (minimum: number, maximum: number): Check =>
   (value) =>
@@ -34,8 +39,6 @@ const name: Check = (value) =>
   NAME.test(value)
     ? null
     : 'may have letters, digits, ".", "_" and "-", at most 63, beginning with a letter or digit';
-const redisUrl: Check = (value) =>
-  /^rediss?:\/\/./.test(value) ? null : "must begin with redis:// or rediss://";
 const httpUrls: Check = (value) => {
   const urls = value.split(",").map((url) => url.trim());
   const faulty = urls.some((url) => url !== "" && !(URL.canParse(url) && new URL(url).protocol === "http:"));
@@ -45,8 +48,8 @@ const httpUrls: Check = (value) => {
 export const VARIABLES = {
   EVENKEEL_REDIS_URL: {
     default: "redis://127.0.0.1:6379",
-    meaning: "Redis or Valkey, version 7 or later",
-    check: redisUrl,
+    meaning: "Redis or Valkey, version 7 or later: one server, behind Sentinel, or a Redis Cluster",
+    check: redisAddressFault,
     secret: true,
   },
   EVENKEEL_PREFIX: {
@@ -91,6 +94,17 @@ export const VARIABLES = {
     default: "",
     meaning: "gateway: fixed scheduler URLs, comma separated; default: those announced in Redis",
     check: httpUrls,
+  },
+  EVENKEEL_ZONE: {
+    default: "",
+    meaning: "gateway: its zone, for requests of which nothing else tells where they come from",
+    check: name,
+  },
+  EVENKEEL_COOKIE_SECRET: {
+    default: "",
+    meaning: "gateway: signs the cookies of session affinity; default: one that all share through Redis",
+    check: noShorterThan(16),
+    secret: true,
   },
   EVENKEEL_PORT_OFFSET: {
     default: "0",

@@ -12,7 +12,7 @@ export function createLog(level: string, bindings: { role: string; id: string })
   });
 }
 
-/** A URL without its user and password. */
+/** A URL without user, password and parameters, which may be passwords too. */
 export function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//***@");
+  return url.replace(/\/\/.*@/s, "//***@").replace(/\?.*/s, "?***");
 }

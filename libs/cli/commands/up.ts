@@ -1,6 +1,7 @@
 // `evenkeel up`: a whole cluster of real processes on this machine, from one configuration file.
 import { resolve } from "node:path";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
+import { redisAddressFault } from "@evenkeel/runtime/redis-address.ts";
 import { type Arguments, type Command, type Context, UsageError, wholeNumber } from "../command.ts";
 import { loadConfig } from "../config-file.ts";
 import { runCluster } from "../supervisor/run.ts";
@@ -60,8 +61,9 @@ Every EVENKEEL_* variable that is set here is passed on to the services.`,
 
 function redisUrlOf(args: Arguments): string | null {
   const url = args.text("redis");
-  if (url === null || /^rediss?:\/\//.test(url)) return url;
-  throw new UsageError(`--redis must begin with redis:// or rediss://, got "${url}"`);
+  const fault = url === null ? null : redisAddressFault(url);
+  if (fault === null) return url;
+  throw new UsageError(`--redis ${fault}`);
 }
 
 /** Lines for programs or for people. */
