@@ -3,6 +3,7 @@
 import type { Config } from "@evenkeel/core/config/resolve.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Metrics } from "@evenkeel/runtime/metrics.ts";
+import { createZones } from "./asking/zones.ts";
 import { createListeners, type ListenError, type OpenListener } from "./listeners/listeners.ts";
 import { createProxy } from "./proxy/proxy.ts";
 import { createReport } from "./proxy/report.ts";
@@ -12,6 +13,11 @@ import { createOrigins } from "./upstream/origins.ts";
 export interface DataPathOptions {
   scheduling: Scheduling;
   metrics: Metrics;
+  log: Log;
+  /** This gateway's own; empty: nobody said. */
+  zone: string;
+  /** Signs the cookies of session affinity; null while it is not known. */
+  cookieSecret: () => Buffer | null;
   /** Null: no line per request. */
   accessLog: Log | null;
   /** ms, monotonic */
@@ -32,10 +38,11 @@ export interface DataPath {
 }
 
 export function createDataPath(options: DataPathOptions): DataPath {
-  const { scheduling, clock, portOffset, drainDeadlineMs } = options;
+  const { scheduling, metrics, log, cookieSecret, clock, portOffset, drainDeadlineMs } = options;
   const origins = createOrigins();
-  const report = createReport(options.metrics, options.accessLog);
-  const proxy = createProxy({ scheduling, origins, report, clock });
+  const report = createReport(metrics, options.accessLog);
+  const zones = createZones({ own: options.zone, metrics, log });
+  const proxy = createProxy({ scheduling, origins, report, zones, cookieSecret, clock });
   const listeners = createListeners({
     handle: proxy.handle,
     onRefused: report.refused,
@@ -66,6 +73,7 @@ export function createDataPath(options: DataPathOptions): DataPath {
       state = "draining";
       await listeners.close(options.drainGraceMs, drainDeadlineMs);
       origins.close();
+      zones.close();
     },
   };
 }

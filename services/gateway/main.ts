@@ -9,6 +9,7 @@ import { createMetrics } from "@evenkeel/runtime/metrics.ts";
 import { announceMember, memberId } from "@evenkeel/runtime/presence.ts";
 import { openRedis, openSubscriber } from "@evenkeel/runtime/redis.ts";
 import { createGatewayAdmin } from "./admin.ts";
+import { followCookieSecret } from "./cookie-secret.ts";
 import { createDataPath } from "./data-path.ts";
 import { followConfig } from "./following.ts";
 import { followSchedulers } from "./scheduler-list.ts";
@@ -34,9 +35,15 @@ async function start(): Promise<Service> {
   const schedulers = followSchedulers(env.EVENKEEL_SCHEDULERS, redis, prefix);
   const decision = { schedulers: schedulers.urls, token: env.EVENKEEL_TOKEN, clock, random: Math.random };
   const scheduling = createScheduling({ gatewayId: id, ...decision, metrics, log });
+  const cookies = followCookieSecret(env.EVENKEEL_COOKIE_SECRET, redis, prefix, log);
   const accessLog = env.EVENKEEL_ACCESS_LOG === "on" ? log : null;
   const drain = { drainGraceMs, drainDeadlineMs };
-  const dataPath = createDataPath({ scheduling, metrics, accessLog, clock, portOffset, ...drain });
+  const said = { zone: env.EVENKEEL_ZONE, cookieSecret: cookies.current };
+  const dataPath = createDataPath({
+    ...{ scheduling, metrics, log, accessLog, clock, portOffset },
+    ...said,
+    ...drain,
+  });
 
   const { notReady } = dataPath;
   const admin = createGatewayAdmin({ registry: metrics.registry, notReady, scheduling });
@@ -55,6 +62,7 @@ async function start(): Promise<Service> {
       following.close();
       await scheduling.stop();
       schedulers.close();
+      cookies.close();
       await presence.leave();
       await admin.close();
       redis.disconnect();

@@ -5,6 +5,7 @@ export interface Answer {
   /** 0 when no complete response came. */
   status: number;
   backend: string | null;
+  setCookies: string[];
   body: string;
   /** Why there was no complete response. */
   error: string | null;
@@ -17,32 +18,35 @@ export interface Answer {
 const REQUEST_TIMEOUT_MS = 30_000;
 
 export interface Client {
-  get(url: string): Promise<Answer>;
+  get(url: string, headers?: Record<string, string>): Promise<Answer>;
   close(): void;
 }
 
 export function createClient(): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: 1_000 });
   return {
-    get: (url) =>
+    get: (url, headers = {}) =>
       new Promise((resolve) => {
         const startedAtMs = Date.now();
         const chunks: Buffer[] = [];
         let status = 0;
         let backend: string | null = null;
+        let setCookies: string[] = [];
         const finish = (error: string | null) =>
           resolve({
             status: error === null ? status : 0,
             backend,
+            setCookies,
             body: Buffer.concat(chunks).toString(),
             error,
             target: url,
             startedAtMs,
             endedAtMs: Date.now(),
           });
-        const outgoing = request(url, { agent, timeout: REQUEST_TIMEOUT_MS }, (response) => {
+        const outgoing = request(url, { agent, headers, timeout: REQUEST_TIMEOUT_MS }, (response) => {
           status = response.statusCode ?? 0;
           backend = (response.headers["x-evenkeel-backend"] as string | undefined) ?? null;
+          setCookies = response.headers["set-cookie"] ?? [];
           response.on("data", (chunk) => chunks.push(chunk));
           response.on("end", () => finish(response.complete ? null : "cut off"));
           response.on("error", (error) => finish(error.message));

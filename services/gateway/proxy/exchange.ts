@@ -1,11 +1,12 @@
 // One request and its answer: intake, pick, attempts, and what became of it. One object per request; it is also the
 // undici handler of each attempt, of which there is at most one at a time. Whatever happens, the pick is released
 // exactly once, and the client is answered once or cut off.
-import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
+import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import { type Dispatcher, errors } from "undici";
 import type { Endpoint, Serving } from "../listeners/connection.ts";
-import type { Outcome, Pick, Scheduling } from "../scheduling/scheduling.ts";
+import { ANY_BACKEND, type Outcome, type Pick, type Scheduling } from "../scheduling/scheduling.ts";
 import type { Origin, Origins } from "../upstream/origins.ts";
 import { answer } from "./answer.ts";
 import { ClientWatch } from "./client-watch.ts";
@@ -14,14 +15,12 @@ import { type Intake, takeIn } from "./intake.ts";
 import { CLIENT_ABORT, type Report } from "./report.ts";
 import { collectBody, discardRest, streamBody } from "./request-body.ts";
 import { requestHeaders } from "./request-headers.ts";
-import { responseHeaders, responseTrailers } from "./response-headers.ts";
-import { MAX_RETRIES, mayRepeat } from "./retry.ts";
+import { reasonPhrase, responseHeaders, responseTrailers } from "./response-headers.ts";
+import { elsewhere, mayRetry } from "./retry.ts";
 import type { Rules } from "./rules.ts";
 
-const PLAIN_TEXT = /^[\t\x20-\x7e]*$/;
 const CLIENT_GONE = new Error("the client closed the connection");
 const MALFORMED = new Error("the body of the request is not valid HTTP");
-const NOTHING_TRIED: readonly string[] = [];
 
 /** What all requests of a gateway share. */
 export interface Surroundings {
@@ -62,7 +61,8 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
   #pick: Pick | null = null;
   #origin: Origin | null = null;
   #controller: Dispatcher.DispatchController | null = null;
-  #tried = NOTHING_TRIED;
+  /** What is asked of the scheduler; null on a static route. */
+  #want: Want | null = null;
   /** The last one tried. */
   #backend: string | null = null;
   #attempts = 0;
@@ -98,7 +98,7 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
 
   begin(intake: Intake): void {
     this.#intake = intake;
-    this.#rules.budgets.get(intake.route.pool)?.earn();
+    intake.pool.budget.earn();
     if (intake.body !== "small") {
       this.#acquire(intake);
       return;
@@ -112,8 +112,12 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
   #acquire(intake: Intake): void {
     const { pool, backend } = intake.route;
     const { scheduling } = this.#around;
-    if (backend !== null) this.#onPick(intake, scheduling.hold(pool, backend));
-    else scheduling.acquire(pool, this.#tried, (pick) => this.#onPick(intake, pick));
+    if (backend !== null) {
+      this.#onPick(intake, scheduling.hold(pool, backend));
+      return;
+    }
+    this.#want ??= intake.pool.ask?.(this.#request, intake.target) ?? ANY_BACKEND;
+    scheduling.acquire(pool, this.#want, (pick) => this.#onPick(intake, pick));
   }
 
   #onPick(intake: Intake, pick: Pick | null): void {
@@ -141,8 +145,9 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
     this.#dispatch(intake, origin);
   }
 
-  #dispatch({ target, route, body }: Intake, origin: Origin): void {
-    this.#headers ??= requestHeaders(this.#request, target, this.#rules.trust);
+  #dispatch({ target, route, pool, body }: Intake, origin: Origin): void {
+    const ownCookie = pool.affinity?.cookie ?? null;
+    this.#headers ??= requestHeaders(this.#request, target, this.#rules.trust, ownCookie);
     if (body === "stream") this.#body = streamBody(this.#request, this.#client);
     const options = {
       method: this.#request.method as string,
@@ -180,15 +185,25 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
       return;
     }
     this.#ttfbMs = this.#around.clock() - this.#attemptedMs;
-    const headers = responseHeaders(
-      controller.rawHeaders as Buffer[],
-      parsed.connection,
-      this.#shownBackend(),
-    );
+    const headers = this.#responseHeaders(controller.rawHeaders as Buffer[], parsed);
     if (this.#endpoint.closing) this.#response.shouldKeepAlive = false;
     this.#response.writeHead(status, reasonPhrase(status, message), headers);
     this.#status = status;
     process.nextTick(flushHead, this);
+  }
+
+  /** What the backend says to the client, without what it says to us, and what we say ourselves. */
+  #responseHeaders(raw: Buffer[], parsed: IncomingHttpHeaders): string[] {
+    const { affinity, loadReports } = (this.#intake as Intake).pool;
+    const { backend } = this.#pick as Pick;
+    const headers = responseHeaders(raw, parsed.connection, this.#shownBackend(), loadReports !== null);
+    const report = loadReports?.read(parsed);
+    if (report) this.#around.scheduling.report(this.#pick as Pick, report);
+    if (affinity && this.#want && this.#want.stick !== backend) {
+      const cookie = affinity.bind(backend);
+      if (cookie !== null) headers.push("set-cookie", cookie);
+    }
+    return headers;
   }
 
   /** Each interim answer starts undici's wait for the header section anew, but not the route's. */
@@ -241,23 +256,13 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
     this.#failure = failure;
     this.#release(failure.outcome);
     const intake = this.#intake as Intake;
-    if (this.#mayRetry(intake, failure)) {
-      this.#tried = [...this.#tried, this.#backend as string];
+    const attempted = { attempts: this.#attempts, sent: this.#sent, method: this.#request.method as string };
+    if (mayRetry(intake, failure, attempted, this.#around.report)) {
+      if (this.#want) this.#want = elsewhere(this.#want, this.#backend as string);
       this.#acquire(intake);
     } else {
       this.refuse(failure);
     }
-  }
-
-  #mayRetry({ route, body }: Intake, failure: Failure): boolean {
-    if (route.proxy === "static" || !failure.elsewhere || this.#attempts > MAX_RETRIES) return false;
-    if (!mayRepeat(this.#sent, this.#request.method as string, body !== "stream")) return false;
-    if (this.#rules.budgets.get(route.pool)?.spend()) {
-      this.#around.report.retried(route.pool);
-      return true;
-    }
-    this.#around.report.budgetExhausted(route.pool);
-    return false;
   }
 
   refuse({ status, text }: { status: number; text: string }): void {
@@ -324,11 +329,6 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
   #shownBackend(): string | null {
     return this.#rules.debugHeaders ? this.#backend : null;
   }
-}
-
-/** Node refuses other bytes, which HTTP allows; the phrase has no meaning, so the standard one does. */
-function reasonPhrase(status: number, message: string): string {
-  return PLAIN_TEXT.test(message) ? message : (STATUS_CODES[status] ?? "");
 }
 
 function flushHead(exchange: Exchange): void {

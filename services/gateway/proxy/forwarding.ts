@@ -18,9 +18,11 @@ export function trustPeers(cidrs: readonly string[]): Trust {
   return (address) => networks.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-/** The peer's address without the IPv4-in-IPv6 prefix and without a zone. */
-export function peerAddress(request: IncomingMessage): string {
-  const address = request.socket.remoteAddress ?? "unknown";
+export const peerAddress = (request: IncomingMessage): string =>
+  plainAddress(request.socket.remoteAddress ?? "unknown");
+
+/** Without the IPv4-in-IPv6 prefix and without a zone. */
+export function plainAddress(address: string): string {
   const plain = address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
   const zone = plain.indexOf("%");
   return zone === -1 ? plain : plain.slice(0, zone);

@@ -29,6 +29,8 @@ export interface Report {
   refused(status: number): void;
   retried(pool: string): void;
   budgetExhausted(pool: string): void;
+  cookieForged(pool: string): void;
+  loadReportMalformed(pool: string): void;
   /** Routes and pools of a new configuration: series of those that are gone are dropped. */
   keep(routes: ReadonlySet<string>, pools: ReadonlySet<string>): void;
 }
@@ -54,6 +56,16 @@ export function createReport(metrics: Metrics, accessLog: Log | null): Report {
   const exhausted = metrics.counter(
     "evenkeel_gateway_retry_budget_exhausted_total",
     "Retries that were allowed but not within the budget",
+    ["pool"],
+  );
+  const forgeries = metrics.counter(
+    "evenkeel_gateway_affinity_cookies_refused_total",
+    "Cookies of session affinity that this cluster has not signed",
+    ["pool"],
+  );
+  const malformed = metrics.counter(
+    "evenkeel_gateway_load_reports_malformed_total",
+    "Load reports of backends that could not be read",
     ["pool"],
   );
   const aborts = metrics.counter(
@@ -82,14 +94,15 @@ export function createReport(metrics: Metrics, accessLog: Log | null): Report {
     refused: (status) => count(NO_ROUTE, status),
     retried: (pool) => retries.inc({ pool }),
     budgetExhausted: (pool) => exhausted.inc({ pool }),
+    cookieForged: (pool) => forgeries.inc({ pool }),
+    loadReportMalformed: (pool) => malformed.inc({ pool }),
     keep(routes, pools) {
       for (const route of routesKept.difference(routes)) {
         for (const code_class of CODE_CLASSES) requests.remove({ route, code_class });
         durations.remove({ route });
       }
       for (const pool of poolsKept.difference(pools)) {
-        retries.remove({ pool });
-        exhausted.remove({ pool });
+        for (const metric of [retries, exhausted, forgeries, malformed]) metric.remove({ pool });
       }
       routesKept = routes;
       poolsKept = pools;

@@ -1,5 +1,6 @@
 // The header section sent to the client: the backend's own, in order, spelling and number, without what ends here.
-import type { IncomingHttpHeaders } from "node:http";
+import { type IncomingHttpHeaders, STATUS_CODES } from "node:http";
+import { LOAD_REPORT_HEADER } from "@evenkeel/core/reports/load-report.ts";
 import { HOP_BY_HOP, nominatedFields } from "./hop-by-hop.ts";
 
 /** Names the backend that answered, when the configuration asks for it. */
@@ -8,12 +9,14 @@ export const BACKEND_HEADER = "x-evenkeel-backend";
 /**
  * @param raw names and values as they arrived
  * @param backend named to the client; null: the client is not told
+ * @param reporting what the backend says of its load is for this proxy only
  * @returns a flat list of names and values
  */
 export function responseHeaders(
   raw: readonly Buffer[],
   connection: string | string[] | undefined,
   backend: string | null,
+  reporting: boolean,
 ): string[] {
   const nominated = nominatedFields(connection);
   const headers: string[] = [];
@@ -22,11 +25,18 @@ export function responseHeaders(
     const lower = name.toLowerCase();
     if (HOP_BY_HOP.has(lower) || nominated?.has(lower)) continue;
     if (lower === BACKEND_HEADER && backend !== null) continue;
+    if (reporting && lower === LOAD_REPORT_HEADER) continue;
     headers.push(name, (raw[i + 1] as Buffer).toString("latin1"));
   }
   if (backend !== null) headers.push(BACKEND_HEADER, backend);
   return headers;
 }
+
+const PLAIN_TEXT = /^[\t\x20-\x7e]*$/;
+
+/** Node refuses other bytes, which HTTP allows; the phrase has no meaning, so the standard one does. */
+export const reasonPhrase = (status: number, message: string): string =>
+  PLAIN_TEXT.test(message) ? message : (STATUS_CODES[status] ?? "");
 
 /** Fields that frame, route or authenticate a message mean nothing, or harm, after its body (RFC 9110, 6.5.1). */
 const NOT_AS_TRAILER: ReadonlySet<string> = new Set([

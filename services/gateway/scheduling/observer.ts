@@ -46,7 +46,7 @@ export function createObservers(metrics: Metrics, log: Log): (pool: string) => O
   );
   const panics = metrics.gauge(
     "evenkeel_gateway_panic",
-    "1 while more than half of a pool is unhealthy and every active backend is used",
+    "1 while the healthy backends of a pool cannot carry its load and every active one is used",
     ["pool"],
   );
 
@@ -68,7 +68,7 @@ export function createObservers(metrics: Metrics, log: Log): (pool: string) => O
       },
       panic(on) {
         panics.set({ pool }, on ? 1 : 0);
-        if (on) log.warn({ pool }, "panic: more than half of the pool is unhealthy, using all of it");
+        if (on) log.warn({ pool }, "panic: too few backends of the pool are healthy, using all of it");
         else log.info({ pool }, "panic is over");
       },
       close() {

@@ -2,29 +2,32 @@
 // next, so batches form by themselves: none when idle, large exactly when it is busy. When no answer comes, requests
 // do not wait for it: this gateway picks by itself until one does, and then states its row in full.
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
-import { MAX_WANTS, type PoolState } from "@evenkeel/core/ledger/ledger.ts";
+import { MAX_WANTS, type PoolState, type Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { Event } from "@evenkeel/core/wire/events.ts";
 import type { SettleRequest, SettleResponse } from "@evenkeel/core/wire/settle.ts";
 import type { Observer } from "./observer.ts";
 import { createRow } from "./row.ts";
-import { type Schedulers, SETTLE_TIMEOUT_MS, type SettleCall, SettleRefused } from "./schedulers.ts";
+import { type Schedulers, SETTLE_TIMEOUT_MS, type SettleCall } from "./schedulers.ts";
 import type { Outcome, Pick, PoolView } from "./scheduling.ts";
-import { createSnapshot } from "./snapshot.ts";
+import { SettleRefused } from "./settle-connection.ts";
+import { createSnapshot, type Snapshot } from "./snapshot.ts";
 import { Standing } from "./standing.ts";
 
 /** A request waits no longer than this for a settle; then this gateway picks by itself. */
 const DECISION_TIMEOUT_MS = 25;
+/** What was released waits so long for a want to go along with; without one it is stated alone. */
+const RELEASES_WAIT_MS = 1;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 500;
 /** Reading a pool costs Redis about 9 µs a backend: with this many, a beat's read stays near 2 ms. */
 const BACKENDS_PER_BEAT = 200;
-/** A pool older than what we know is believed after this: its version was not overtaken, it was lost with Redis. */
-const OLDER_BELIEVED_AFTER_MS = 2_000;
 
 export interface PoolClientOptions {
   gatewayId: string;
   pool: Pool;
   schedulers: Schedulers;
+  /** Puts work off to the end of this turn of the event loop. */
+  endOfTurn: (work: () => void) => void;
   clock: () => number;
   random: () => number;
   observer: Observer;
@@ -38,7 +41,7 @@ export interface OwnedPick extends Pick {
 type Done = (pick: Pick | null) => void;
 
 interface PendingWant {
-  exclude: readonly string[];
+  want: Want;
   /** Null once the request has been served otherwise. */
   done: Done | null;
 }
@@ -53,10 +56,13 @@ export class PoolClient {
   readonly #options: PoolClientOptions;
   readonly #name: string;
   readonly #row = createRow();
-  readonly #snapshot = createSnapshot();
+  readonly #snapshot: Snapshot;
   readonly #standing: Standing;
   /** One timer per pool, not per request: the settle in flight is overdue, or has failed. */
   readonly #patience: NodeJS.Timeout;
+  /** There is only what was released to state. */
+  readonly #lingering: NodeJS.Timeout;
+  #lingers = false;
   #seq = 0;
   #full = true;
   #refresh = true;
@@ -70,23 +76,25 @@ export class PoolClient {
   #retryTimer: NodeJS.Timeout | null = null;
   #retrying = false;
   #retryMs = RETRY_MIN_MS;
-  #snapshotAtMs: number;
 
   constructor(options: PoolClientOptions) {
     this.#options = options;
     this.#name = options.pool.name;
     this.#standing = new Standing(options.observer, options.clock);
-    this.#snapshotAtMs = options.clock();
-    this.#snapshot.configure(options.pool);
+    this.#snapshot = createSnapshot(options.pool, options.clock);
     // After this turn's input: an answer that lies in the socket while this process was busy is not overdue.
     this.#patience = setTimeout(() => {
       if (this.#inFlight) setImmediate(() => this.#checkOverdue());
     }, DECISION_TIMEOUT_MS).unref();
+    this.#lingering = setTimeout(() => {
+      this.#lingers = false;
+      this.#sendAtEndOfTurn();
+    }, RELEASES_WAIT_MS).unref();
   }
 
-  acquire(exclude: readonly string[], done: Done): void {
-    if (this.#standing.deciding === "fallback" || this.#stopped) done(this.#pickAlone(exclude));
-    else this.#waiting.push({ exclude, done });
+  acquire(want: Want, done: Done): void {
+    if (this.#standing.deciding === "fallback" || this.#stopped) done(this.#pickAlone(want));
+    else this.#waiting.push({ want, done });
     this.#kick();
   }
 
@@ -106,15 +114,27 @@ export class PoolClient {
     this.#kick();
   }
 
+  /** Goes with the next statement, at the latest with the next heartbeat. */
+  report(pick: Pick, metrics: Record<string, number>): void {
+    if (this.#snapshot.url(pick.backend) === pick.url) this.#row.reported(pick.backend, metrics);
+  }
+
   configure(pool: Pool): void {
     this.#snapshot.configure(pool);
   }
 
-  /** Once a heartbeat: states that this gateway lives, and refreshes the snapshot's counts, of large pools less often. */
+  /**
+   * Once a heartbeat: states that this gateway lives; and, in large pools less often, states all it holds and refreshes
+   * the snapshot's counts.
+   */
   beat(): void {
     this.#standing.beat();
     this.#beats += 1;
-    if (this.#beats % Math.ceil((this.#snapshot.size + 1) / BACKENDS_PER_BEAT) === 0) this.#refresh = true;
+    if (this.#beats % Math.ceil((this.#snapshot.size + 1) / BACKENDS_PER_BEAT) === 0) {
+      this.#refresh = true;
+      // Whatever may have gone wrong with a count, unnoticed by anyone, ends here.
+      this.#full = true;
+    }
     this.#due = true;
     this.#kick();
   }
@@ -128,7 +148,6 @@ export class PoolClient {
   onEvent(event: Event & { type: "pool" }): void {
     if (event.version <= this.#snapshot.version) return;
     const complete = event.changes !== undefined && this.#snapshot.apply(event.version, event.changes);
-    this.#snapshotAtMs = this.#options.clock();
     this.#standing.panic(this.#snapshot.panic);
     if (!complete) this.reread();
   }
@@ -148,6 +167,7 @@ export class PoolClient {
     if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#patience);
+    clearTimeout(this.#lingering);
     if (this.#retryTimer) clearTimeout(this.#retryTimer);
     this.#serveAlone(this.#inFlight?.wants ?? []);
     this.#inFlight?.call?.abort(new Error("the gateway stops asking for this pool"));
@@ -161,8 +181,8 @@ export class PoolClient {
     return url === undefined ? null : { owner: this, pool: this.#name, backend, url, source };
   }
 
-  #pickAlone(exclude: readonly string[]): Pick | null {
-    const backend = this.#snapshot.choose(this.#row.held, exclude, this.#options.random);
+  #pickAlone(want: Want): Pick | null {
+    const backend = this.#snapshot.choose(this.#row.held, want, this.#options.random);
     if (backend === null) return null;
     this.#row.took(backend);
     this.#options.observer.decided("fallback");
@@ -170,10 +190,10 @@ export class PoolClient {
   }
 
   #serveAlone(wants: readonly PendingWant[]): void {
-    for (const want of wants) {
-      const { done } = want;
-      want.done = null;
-      if (done) done(this.#pickAlone(want.exclude));
+    for (const pending of wants) {
+      const { want, done } = pending;
+      pending.done = null;
+      if (done) done(this.#pickAlone(want));
     }
   }
 
@@ -184,11 +204,20 @@ export class PoolClient {
     this.#serveAlone(waiting);
   }
 
-  /** Deferred to the end of this turn of the event loop, so that requests read together are stated together. */
+  /** A settle only for what was released would make the next want wait until it is answered, so it is put off. */
   #kick(): void {
+    if (this.#waiting.length > 0 || this.#full || this.#refresh || this.#due) this.#sendAtEndOfTurn();
+    else if (!this.#lingers && this.#row.dirty) {
+      this.#lingers = true;
+      this.#lingering.refresh();
+    }
+  }
+
+  /** Requests that were read together are stated together. */
+  #sendAtEndOfTurn(): void {
     if (this.#scheduled || this.#inFlight || this.#retryTimer || this.#stopped) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#options.endOfTurn(() => {
       this.#scheduled = false;
       this.#send();
     });
@@ -224,7 +253,7 @@ export class PoolClient {
       seq: this.#seq,
       full: this.#full,
       ...this.#row.take(this.#full),
-      wants: wants.map(({ exclude }) => (exclude.length > 0 ? { exclude: [...exclude] } : {})),
+      wants: wants.map(({ want }) => want),
       version: this.#snapshot.version,
       refresh: this.#refresh,
     };
@@ -251,7 +280,7 @@ export class PoolClient {
     if (!settle) return;
     const waitedMs = this.#options.clock() - settle.sentAtMs;
     if (waitedMs >= SETTLE_TIMEOUT_MS) {
-      settle.call?.abort(new Error(`no answer within ${SETTLE_TIMEOUT_MS} ms`));
+      settle.call?.timeOut(new Error(`no answer within ${SETTLE_TIMEOUT_MS} ms`));
       return;
     }
     if (waitedMs >= DECISION_TIMEOUT_MS) {
@@ -274,18 +303,14 @@ export class PoolClient {
   }
 
   #adopt(pool: PoolState): void {
-    const { clock } = this.#options;
-    const older = pool.version < this.#snapshot.version;
-    if (older && clock() - this.#snapshotAtMs < OLDER_BELIEVED_AFTER_MS) return;
-    if (pool.version !== this.#snapshot.version) this.#snapshotAtMs = clock();
     this.#snapshot.replace(pool, this.#row.counted);
     this.#standing.panic(this.#snapshot.panic);
   }
 
   #serve(wants: readonly PendingWant[], picks: readonly (string | null)[]): void {
-    for (const [i, want] of wants.entries()) {
-      const { done } = want;
-      want.done = null;
+    for (const [i, pending] of wants.entries()) {
+      const { want, done } = pending;
+      pending.done = null;
       const backend = picks[i] ?? null;
       if (backend === null) {
         done?.(null);
@@ -298,7 +323,7 @@ export class PoolClient {
         done?.(pick);
       } else {
         this.#row.declined(backend); // served otherwise meanwhile, or not known here
-        done?.(this.#pickAlone(want.exclude));
+        done?.(this.#pickAlone(want));
       }
     }
   }

@@ -70,4 +70,29 @@ describe("the row of a gateway", () => {
     });
     expect(row.take(false).outcomes).toEqual({});
   });
+
+  it("states with the next statement what a backend last said of its load, and is in no hurry about it", () => {
+    const row = createRow();
+    row.granted("a");
+    row.reported("a", { cpu_utilization: 0.2, eps: 1 });
+    row.reported("a", { cpu_utilization: 0.3 });
+    expect(row.dirty).toBe(false);
+    expect(row.take(false)).toEqual({
+      held: {},
+      outcomes: {
+        a: {
+          success: 0,
+          failure: 0,
+          canceled: 0,
+          failuresInRow: 0,
+          latencyUs: 0,
+          metrics: { cpu_utilization: 0.3 },
+        },
+      },
+    });
+    expect(row.take(false).outcomes).toEqual({});
+    row.reported("a", { cpu_utilization: 0.4 });
+    row.released("a", "success", 5);
+    expect(row.take(false).outcomes.a).toMatchObject({ success: 1, metrics: { cpu_utilization: 0.4 } });
+  });
 });

@@ -15,6 +15,8 @@ export interface Row {
   /** One more, not yet known to the ledger (a fallback pick, a static hold). */
   took(backend: string): void;
   released(backend: string, outcome: Outcome, ttfbMs: number | null): void;
+  /** What it said of its load; the last one counts. Nothing to state for its own sake. */
+  reported(backend: string, metrics: Record<string, number>): void;
   /** A pick that we did not take: the ledger counts one that we do not hold. */
   declined(backend: string): void;
   /** Whether there is something to state. */
@@ -41,6 +43,14 @@ export function createRow(): Row {
     else counted.set(backend, n);
   };
 
+  const outcomesOf = (backend: string): Outcomes => {
+    const known = outcomes.get(backend);
+    if (known) return known;
+    const none = { success: 0, failure: 0, canceled: 0, failuresInRow: 0, latencyUs: 0 };
+    outcomes.set(backend, none);
+    return none;
+  };
+
   return {
     held,
     get counted() {
@@ -55,9 +65,10 @@ export function createRow(): Row {
     released(backend, outcome, ttfbMs) {
       add(backend, -1);
       changed.add(backend);
-      const sum = outcomes.get(backend) ?? noOutcomes();
-      outcomes.set(backend, sum);
-      record(sum, outcome, ttfbMs);
+      record(outcomesOf(backend), outcome, ttfbMs);
+    },
+    reported(backend, metrics) {
+      outcomesOf(backend).metrics = metrics;
     },
     declined: (backend) => void changed.add(backend),
     get dirty() {
@@ -82,8 +93,6 @@ function absolute(changed: ReadonlySet<string>, held: ReadonlyMap<string, number
   for (const backend of changed) counts[backend] = held.get(backend) ?? 0;
   return counts;
 }
-
-const noOutcomes = (): Outcomes => ({ success: 0, failure: 0, canceled: 0, failuresInRow: 0, latencyUs: 0 });
 
 /** `latencyUs` stays the mean over the successes. */
 function record(sum: Outcomes, outcome: Outcome, ttfbMs: number | null): void {

@@ -1,6 +1,7 @@
 // What the data path asks of scheduling. Behind it stand the settle client (decisions on the shared count) and the
 // fallback (decisions on the last snapshot); the data path does not know which one answered.
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
+import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 
 /** `failure`: the backend's fault. `canceled`: the client's, never held against a backend. */
 export type Outcome = "success" | "failure" | "canceled";
@@ -14,16 +15,22 @@ export interface Pick {
   readonly source: "scheduler" | "fallback" | "static";
 }
 
+/** The want of most requests: any backend will do. */
+export const ANY_BACKEND: Want = Object.freeze({});
+
 export interface Scheduling {
   /**
    * Picks a backend of a pool and counts one in flight on it. `done` is called once, perhaps before `acquire`
    * returns and at most a few ten ms later; with null when no backend may take it.
+   * @param want sent as it is: no field without a value
    */
-  acquire(pool: string, exclude: readonly string[], done: (pick: Pick | null) => void): void;
+  acquire(pool: string, want: Want, done: (pick: Pick | null) => void): void;
   /** Counts one in flight on a given backend, whatever its health; null when the pool has no such backend. */
   hold(pool: string, backend: string): Pick | null;
   /** @param ttfbMs time to first byte of the response, null when none came */
   release(pick: Pick, outcome: Outcome, ttfbMs: number | null): void;
+  /** What the backend said of its load with its answer, before the pick is released. At most `MAX_METRICS`. */
+  report(pick: Pick, metrics: Record<string, number>): void;
   /** The pools of a new configuration. */
   setPools(pools: readonly Pool[]): void;
   /** What this gateway knows and holds, for the admin port. */

@@ -1,18 +1,9 @@
 import { resolvePool } from "@evenkeel/core/config/resolve.ts";
+import type { PoolDocument } from "@evenkeel/core/config/schema.ts";
 import type { BackendState, PoolState } from "@evenkeel/core/ledger/ledger.ts";
 import { describe, expect, it } from "vitest";
-import { createSnapshot } from "./snapshot.ts";
-
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+import { seeded } from "../test-support/chance.ts";
+import { createSnapshot, type Snapshot } from "./snapshot.ts";
 
 const backend = (id: string, more: Partial<BackendState> = {}): BackendState => ({
   id,
@@ -20,6 +11,9 @@ const backend = (id: string, more: Partial<BackendState> = {}): BackendState => 
   weight: 1,
   zone: null,
   maxInflight: null,
+  priority: 0,
+  cost: 0,
+  slots: null,
   effectiveWeight: 1,
   inflight: 0,
   health: "healthy",
@@ -28,10 +22,11 @@ const backend = (id: string, more: Partial<BackendState> = {}): BackendState => 
   mode: "active",
   ready: true,
   ewmaMs: null,
+  metrics: {},
   ...more,
 });
 
-const pool = (version: number, backends: BackendState[]): PoolState => ({
+const state = (version: number, backends: BackendState[]): PoolState => ({
   pool: "shop",
   version,
   policy: "least-connections",
@@ -39,36 +34,42 @@ const pool = (version: number, backends: BackendState[]): PoolState => ({
   backends,
 });
 
+const configured = (ids: string[], more: Partial<PoolDocument> = {}) =>
+  resolvePool({ name: "shop", backends: ids.map((id) => ({ id, url: `http://${id}` })), ...more });
+
 const none = new Map<string, number>();
+
+function setUp(more: Partial<PoolDocument> = {}) {
+  const clock = { nowMs: 1_000 };
+  return { clock, snapshot: createSnapshot(configured(["a", "b"], more), () => clock.nowMs) };
+}
+
+const share = (snapshot: Snapshot, id: string, picks = 4_000) => {
+  const random = seeded(7);
+  let taken = 0;
+  for (let i = 0; i < picks; i += 1) if (snapshot.choose(none, {}, random) === id) taken += 1;
+  return taken / picks;
+};
 
 describe("a gateway's snapshot of a pool", () => {
   it("knows the configured backends before any scheduler has answered", () => {
-    const snapshot = createSnapshot();
-    snapshot.configure(resolvePool({ name: "shop", backends: [{ id: "a", url: "http://127.0.0.1:9001" }] }));
+    const { snapshot } = setUp();
     expect(snapshot.version).toBe(0);
-    expect(snapshot.url("a")).toBe("http://127.0.0.1:9001");
-    expect(snapshot.choose(none, [], () => 0.5)).toBe("a");
+    expect(snapshot.url("a")).toBe("http://a");
+    expect(snapshot.choose(none, { exclude: ["b"] }, () => 0.5)).toBe("a");
   });
 
   it("keeps what it knows of backends that stay through a new configuration", () => {
-    const snapshot = createSnapshot();
-    snapshot.replace(pool(7, [backend("a", { url: "http://a:1", health: "unhealthy" }), backend("b")]), none);
-    snapshot.configure(
-      resolvePool({
-        name: "shop",
-        backends: [
-          { id: "a", url: "http://a:1" },
-          { id: "c", url: "http://c:1" },
-        ],
-      }),
-    );
-    expect(snapshot.eligible()).toEqual(["c"]);
+    const { snapshot } = setUp();
+    snapshot.replace(state(7, [backend("a", { health: "unhealthy" }), backend("b")]), none);
+    snapshot.configure(configured(["a", "c", "d"]));
+    expect(snapshot.eligible()).toEqual(["c", "d"]);
     expect(snapshot.version).toBe(7);
   });
 
   it("takes over an event that follows its version", () => {
-    const snapshot = createSnapshot();
-    snapshot.replace(pool(7, [backend("a"), backend("b")]), none);
+    const { snapshot } = setUp();
+    snapshot.replace(state(7, [backend("a"), backend("b")]), none);
     expect(snapshot.apply(8, [{ backend: "a", health: "unhealthy", mode: "active", reason: "probe" }])).toBe(
       true,
     );
@@ -77,8 +78,8 @@ describe("a gateway's snapshot of a pool", () => {
   });
 
   it("takes over what an event after a gap says, and knows that it has missed something", () => {
-    const snapshot = createSnapshot();
-    snapshot.replace(pool(7, [backend("a"), backend("b")]), none);
+    const { snapshot } = setUp();
+    snapshot.replace(state(7, [backend("a"), backend("b")]), none);
     expect(
       snapshot.apply(9, [{ backend: "a", health: "healthy", mode: "draining", reason: "initial" }]),
     ).toBe(false);
@@ -86,72 +87,60 @@ describe("a gateway's snapshot of a pool", () => {
     expect(snapshot.version).toBe(7);
   });
 
+  it("believes an older version only when it has not seen a newer one for a while", () => {
+    const { clock, snapshot } = setUp();
+    snapshot.replace(state(7, [backend("a"), backend("b")]), none);
+    const lost = state(3, [backend("a")]);
+    clock.nowMs += 1_999;
+    snapshot.replace(lost, none);
+    expect(snapshot.version).toBe(7);
+    clock.nowMs += 1;
+    snapshot.replace(lost, none);
+    expect(snapshot.version).toBe(3);
+    expect(snapshot.eligible()).toEqual(["a"]);
+  });
+
   it("uses every active backend in panic, never a draining one", () => {
-    const snapshot = createSnapshot();
+    const { snapshot } = setUp();
     const out = { health: "unhealthy" } as const;
-    snapshot.replace(
-      pool(1, [backend("a", out), backend("b", out), backend("c", { mode: "draining" })]),
-      none,
-    );
+    const backends = [backend("a", out), backend("b", out), backend("c", { mode: "draining" })];
+    snapshot.replace(state(1, backends), none);
+    expect(snapshot.panic).toBe(true);
     expect(snapshot.eligible()).toEqual(["a", "b"]);
   });
 
-  it("never picks what is excluded or full, and answers null when nothing is left", () => {
-    const snapshot = createSnapshot();
-    snapshot.replace(pool(1, [backend("a"), backend("b", { maxInflight: 2, inflight: 1 })]), none);
-    const random = seeded(1);
-    for (let i = 0; i < 50; i += 1) expect(snapshot.choose(none, ["a"], random)).toBe("b");
-    expect(snapshot.choose(new Map([["b", 2]]), ["a"], random)).toBeNull();
-    expect(snapshot.choose(none, ["a", "b"], random)).toBeNull();
+  it("keeps to the healthy ones where the pool never panics", () => {
+    const { snapshot } = setUp({ panicPercent: 0 });
+    const out = { health: "unhealthy" } as const;
+    snapshot.replace(state(1, [backend("a", out), backend("b", out), backend("c", out)]), none);
+    expect(snapshot.eligible()).toEqual([]);
+    expect(snapshot.choose(none, {}, () => 0.5)).toBeNull();
   });
 
-  it("does not refuse for what the others had in flight when last seen, only for its own", () => {
-    const snapshot = createSnapshot();
-    snapshot.replace(pool(1, [backend("a", { maxInflight: 4, inflight: 4 })]), none);
-    expect(snapshot.choose(new Map([["a", 3]]), [], seeded(5))).toBe("a");
-    expect(snapshot.choose(new Map([["a", 4]]), [], seeded(5))).toBeNull();
-  });
-
-  it("finds the one backend left among many excluded by chance", () => {
-    const snapshot = createSnapshot();
-    const ids = Array.from({ length: 200 }, (_, i) => `b${i}`);
-    snapshot.replace(
-      pool(
-        1,
-        ids.map((id) => backend(id)),
-      ),
-      none,
+  it("leaves backups alone while the first tier can carry the load, and uses them when it cannot", () => {
+    const { snapshot } = setUp();
+    const spare = { priority: 1 };
+    snapshot.replace(state(1, [backend("a"), backend("b"), backend("x", spare)]), none);
+    expect(snapshot.eligible()).toEqual(["a", "b"]);
+    const change = { mode: "active", health: "unhealthy", reason: "probe" } as const;
+    snapshot.apply(
+      2,
+      ["a", "b"].map((id) => ({ backend: id, ...change })),
     );
-    expect(snapshot.choose(none, ids.slice(0, 199), seeded(2))).toBe("b199");
+    expect(snapshot.eligible()).toEqual(["x"]);
+    expect(snapshot.choose(none, {}, () => 0.5)).toBe("x");
   });
 
-  it("spreads its own picks by weight within 10 %", () => {
-    const snapshot = createSnapshot();
-    snapshot.replace(
-      pool(1, [backend("a", { weight: 1 }), backend("b", { weight: 2 }), backend("c", { weight: 3 })]),
-      none,
-    );
-    const held = new Map<string, number>();
-    const random = seeded(3);
-    for (let i = 0; i < 600; i += 1) {
-      const id = snapshot.choose(held, [], random) as string;
-      held.set(id, (held.get(id) ?? 0) + 1);
+  it("lets a slow start go on from where it was last seen, also when nobody says more of it", () => {
+    const { clock, snapshot } = setUp({ slowStart: { windowMs: 10_000, fromPercent: 10 } });
+    snapshot.replace(state(1, [backend("a", { effectiveWeight: 0.1 }), backend("b")]), none);
+    const shares = [];
+    for (let seconds = 0; seconds <= 10; seconds += 5) {
+      shares.push(share(snapshot, "a"));
+      clock.nowMs += 5_000;
     }
-    for (const [id, fair] of [
-      ["a", 100],
-      ["b", 200],
-      ["c", 300],
-    ] as const) {
-      expect(Math.abs((held.get(id) ?? 0) - fair)).toBeLessThanOrEqual(fair * 0.1);
-    }
-  });
-
-  it("avoids what the other gateways had in flight, and does not count its own twice", () => {
-    const snapshot = createSnapshot();
-    const held = new Map([["a", 4]]);
-    snapshot.replace(pool(1, [backend("a", { inflight: 4 }), backend("b", { inflight: 6 })]), held);
-    const random = seeded(4);
-    const picks = Array.from({ length: 100 }, () => snapshot.choose(held, [], random));
-    expect(picks.filter((id) => id === "a").length).toBeGreaterThan(60);
+    expect(shares[0]).toBeLessThan(0.15);
+    expect(shares[1]).toBeGreaterThan((shares[0] as number) + 0.05);
+    expect(Math.abs((shares[2] as number) - 0.5)).toBeLessThan(0.05);
   });
 });

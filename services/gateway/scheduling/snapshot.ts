@@ -1,73 +1,87 @@
-// A pool as this gateway last saw it, and the pick it makes on that when the scheduler does not answer: two choices,
-// drawn by weight, on the snapshot plus its own requests. Never least-connections: on a stale view every gateway
-// would herd onto the same backend (Mitzenmacher, "How useful is old information?", 2000).
+// A pool as this gateway last saw it: who its backends are, how they are, and what the others have in flight on them.
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
-import { type Health, isPanic, type Mode } from "@evenkeel/core/health/state.ts";
-import type { PoolState } from "@evenkeel/core/ledger/ledger.ts";
+import type { Health, Mode } from "@evenkeel/core/health/state.ts";
+import { eligibility } from "@evenkeel/core/ledger/eligibility.ts";
+import type { BackendState, PoolState, Want } from "@evenkeel/core/ledger/ledger.ts";
+import { RAMP_STEP_MS } from "@evenkeel/core/ledger/slow-start.ts";
 import type { BackendChange } from "@evenkeel/core/wire/events.ts";
+import { type Candidate, type Choose, createFallback } from "./fallback.ts";
 
-/** Draws per choice before giving up on finding one that is not excluded; then the rest is scanned. */
-const DRAWS_MAX = 4;
+/** A pool older than what we know is believed after this: its version was not overtaken, it was lost with Redis. */
+const OLDER_BELIEVED_AFTER_MS = 2_000;
 
 interface Known {
   id: string;
   url: string;
+  /** As configured. */
   weight: number;
+  zone: string | null;
   maxInflight: number | null;
+  priority: number;
   health: Health;
   mode: Mode;
   /** In flight through the other gateways when last seen. */
   others: number;
+  /** When its slow start ends; 0: it is not in one, as far as is known. */
+  fullAtMs: number;
 }
 
 export interface Snapshot {
   readonly version: number;
-  /** More than half of the active backends are unhealthy, so all of them are used. */
+  /** The healthy ones cannot be expected to carry the load, so every active one is used. */
   readonly panic: boolean;
+  /** How many backends. */
+  readonly size: number;
   url(backend: string): string | undefined;
   eligible(): string[];
   /** Keeps what is known of backends that stay; takes newcomers for healthy until told otherwise. */
   configure(pool: Pool): void;
   /** @param counted what the ledger counts for this gateway, to be told apart from the others' */
   replace(state: PoolState, counted: ReadonlyMap<string, number>): void;
-  /** How many backends. */
-  readonly size: number;
   /** False when a version was missed: what the event says is taken over, the version stays, so it is read again. */
   apply(version: number, changes: readonly BackendChange[]): boolean;
-  choose(held: ReadonlyMap<string, number>, exclude: readonly string[], random: () => number): string | null;
+  /** The backend for a want, decided here. */
+  choose: Choose;
 }
 
-export function createSnapshot(): Snapshot {
+/** @param clock monotonic, ms */
+export function createSnapshot(configured: Pool, clock: () => number): Snapshot {
+  let pool = configured;
   let version = 0;
+  let seenAtMs = clock();
   let backends = new Map<string, Known>();
   let panic = false;
-  let candidates: Known[] = [];
-  /** Running sum of the candidates' weights, for a draw by weight. */
-  let sums: number[] = [];
+  /** Before slow start. */
+  let weights = new Map<string, number>();
+  /** Made when it is needed. */
+  let fallback: Choose | null = null;
+  let fallbackUntilMs = 0;
 
   const index = () => {
-    const all = [...backends.values()];
-    panic = isPanic(all);
-    candidates = all.filter((b) => b.mode === "active" && (panic || b.health === "healthy"));
-    let sum = 0;
-    sums = candidates.map((b) => {
-      sum += b.weight;
-      return sum;
-    });
+    ({ panic, weights } = eligibility(backends.values(), pool.panicPercent));
+    fallback = null;
   };
 
-  const draw = (random: () => number): Known => {
-    const at = random() * (sums[sums.length - 1] as number);
-    let low = 0;
-    let high = sums.length - 1;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((sums[middle] as number) > at) high = middle;
-      else low = middle + 1;
+  const configure = (next: Pool) => {
+    pool = next;
+    backends = new Map(pool.backends.map((b) => [b.id, merged(b, backends.get(b.id))]));
+    index();
+  };
+
+  const makeFallback = (nowMs: number): Choose => {
+    const candidates: Candidate[] = [];
+    let starting = false;
+    for (const [id, weight] of weights) {
+      const { zone, maxInflight, others, fullAtMs } = backends.get(id) as Known;
+      const ramp = fullAtMs > nowMs ? rampOf(pool, fullAtMs - nowMs) : 1;
+      if (ramp < 1) starting = true;
+      candidates.push({ id, weight: weight * ramp, zone, maxInflight, others });
     }
-    return candidates[low] as Known;
+    fallbackUntilMs = starting ? nowMs + RAMP_STEP_MS : Number.POSITIVE_INFINITY;
+    return createFallback(pool, candidates);
   };
 
+  configure(configured);
   return {
     get version() {
       return version;
@@ -75,26 +89,29 @@ export function createSnapshot(): Snapshot {
     get panic() {
       return panic;
     },
-    url: (backend) => backends.get(backend)?.url,
-    eligible: () => candidates.map((b) => b.id).sort(),
-    configure(pool) {
-      backends = new Map(pool.backends.map((b) => [b.id, merged(b, backends.get(b.id))]));
-      index();
-    },
     get size() {
       return backends.size;
     },
+    url: (backend) => backends.get(backend)?.url,
+    eligible: () => [...weights.keys()].sort(),
+    configure,
     replace(state, counted) {
+      const nowMs = clock();
+      if (state.version < version && nowMs - seenAtMs < OLDER_BELIEVED_AFTER_MS) return;
+      if (state.version !== version) seenAtMs = nowMs;
       version = state.version;
-      backends = new Map(
-        state.backends.map((b) => [
-          b.id,
-          { ...b, others: Math.max(0, b.inflight - (counted.get(b.id) ?? 0)) },
-        ]),
-      );
+      backends = new Map(state.backends.map((b) => [b.id, seen(b, counted.get(b.id) ?? 0)]));
       index();
+      if (panic) return;
+      for (const { id, effectiveWeight } of state.backends)
+        noteSlowStart(
+          backends.get(id) as Known,
+          effectiveWeight / (weights.get(id) ?? effectiveWeight),
+          nowMs,
+        );
     },
     apply(next, changes) {
+      seenAtMs = clock();
       for (const change of changes) {
         const known = backends.get(change.backend);
         if (!known) continue;
@@ -106,34 +123,31 @@ export function createSnapshot(): Snapshot {
       version = next;
       return true;
     },
-    choose(held, exclude, random) {
-      if (candidates.length === 0) return null;
-      const own = (b: Known) => held.get(b.id) ?? 0;
-      const load = (b: Known) => (b.others + own(b) + 1) / b.weight;
-      const hasRoom = (b: Known, n: number) =>
-        !exclude.includes(b.id) && n < (b.maxInflight ?? Number.POSITIVE_INFINITY);
-      const usable = (b: Known) => hasRoom(b, b.others + own(b));
-      let best: Known | null = null;
-      for (let drawn = 0, draws = 0; drawn < 2 && draws < 2 * DRAWS_MAX; draws += 1) {
-        const next = draw(random);
-        if (!usable(next)) continue;
-        drawn += 1;
-        if (best === null || load(next) < load(best)) best = next;
-      }
-      best ??= candidates.find(usable) ?? null;
-      // Where all seem full by what the others once had, that is too old to refuse by: only our own still counts.
-      best ??= candidates.find((b) => hasRoom(b, own(b))) ?? null;
-      return best?.id ?? null;
+    choose(held, want: Want, random) {
+      const nowMs = clock();
+      if (fallback === null || nowMs >= fallbackUntilMs) fallback = makeFallback(nowMs);
+      return fallback(held, want, random);
     },
   };
+
+  function noteSlowStart(known: Known, ramp: number, nowMs: number): void {
+    if (ramp > 0 && ramp < 1) known.fullAtMs = nowMs + (1 - ramp) * pool.slowStart.windowMs;
+  }
 }
 
+const rampOf = ({ slowStart: { windowMs, fromPercent } }: Pool, leftMs: number): number =>
+  Math.max(fromPercent / 100, 1 - leftMs / windowMs);
+
+const seen = (b: BackendState, own: number): Known => ({
+  ...b,
+  others: Math.max(0, b.inflight - own),
+  fullAtMs: 0,
+});
+
 const merged = (backend: Pool["backends"][number], known: Known | undefined): Known => ({
-  id: backend.id,
-  url: backend.url,
-  weight: backend.weight,
-  maxInflight: backend.maxInflight,
+  ...backend,
   health: known?.url === backend.url ? known.health : "healthy",
   mode: known?.mode ?? "active",
   others: known?.others ?? 0,
+  fullAtMs: known?.fullAtMs ?? 0,
 });

@@ -5,6 +5,8 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
+import type { Want } from "@evenkeel/core/ledger/ledger.ts";
+import { createLog } from "@evenkeel/runtime/log.ts";
 import { createMetrics, type Metrics } from "@evenkeel/runtime/metrics.ts";
 import { afterEach } from "vitest";
 import { createDataPath, type DataPath, type DataPathOptions } from "../data-path.ts";
@@ -27,6 +29,10 @@ export interface MemoryScheduling extends Scheduling {
   readonly released: Released[];
   /** Backends picked, in order. */
   readonly picked: string[];
+  /** What was asked for, in order. */
+  readonly wanted: Want[];
+  /** What backends said of their load: backend and metrics. */
+  readonly reported: [string, Record<string, number>][];
   /** What is held now, over all pools. */
   held(): number;
   /** How many `acquire` calls wait for an answer. */
@@ -35,12 +41,17 @@ export interface MemoryScheduling extends Scheduling {
   hesitate(): () => void;
 }
 
-/** Picks the first backend of the pool that is not excluded. Throws when a pick is released twice. */
+/**
+ * Picks the backend of the session, else the first in the order of the key, else of the pool, that is not excluded.
+ * Throws when a pick is released twice.
+ */
 export function createMemoryScheduling(): MemoryScheduling {
   let pools = new Map<string, Pool>();
   const open = new Set<Pick>();
   const released: Released[] = [];
   const picked: string[] = [];
+  const wanted: Want[] = [];
+  const reported: [string, Record<string, number>][] = [];
   let waiting: (() => void)[] | null = null;
 
   const take = (pool: string, backend: { id: string; url: string } | undefined): Pick | null => {
@@ -54,6 +65,8 @@ export function createMemoryScheduling(): MemoryScheduling {
   return {
     released,
     picked,
+    wanted,
+    reported,
     held: () => open.size,
     waiting: () => waiting?.length ?? 0,
     hesitate() {
@@ -64,14 +77,14 @@ export function createMemoryScheduling(): MemoryScheduling {
         for (const answer of answers) answer();
       };
     },
-    acquire(pool, exclude, done) {
-      const answer = () =>
-        done(
-          take(
-            pool,
-            pools.get(pool)?.backends.find(({ id }) => !exclude.includes(id)),
-          ),
-        );
+    acquire(pool, want, done) {
+      wanted.push(want);
+      const { exclude = [], ranked = [], stick } = want;
+      const answer = () => {
+        const free = (pools.get(pool)?.backends ?? []).filter(({ id }) => !exclude.includes(id));
+        const named = [stick, ...ranked].map((id) => free.find((backend) => backend.id === id));
+        done(take(pool, named.find((backend) => backend !== undefined) ?? free[0]));
+      };
       if (waiting) waiting.push(answer);
       else answer();
     },
@@ -83,6 +96,10 @@ export function createMemoryScheduling(): MemoryScheduling {
     release(pick, outcome, ttfbMs) {
       if (!open.delete(pick)) throw new Error(`released twice: ${pick.backend}`);
       released.push({ backend: pick.backend, outcome, ttfbMs });
+    },
+    report(pick, metrics) {
+      if (!open.has(pick)) throw new Error(`reported after its release: ${pick.backend}`);
+      reported.push([pick.backend, metrics]);
     },
     setPools(next) {
       pools = new Map(next.map((pool) => [pool.name, pool]));
@@ -156,6 +173,9 @@ export async function startGateway(
   const dataPath = createDataPath({
     scheduling,
     metrics,
+    log: createLog("silent", { role: "gateway", id: "test" }),
+    zone: "",
+    cookieSecret: () => null,
     accessLog: accessLog as never,
     clock: () => performance.now(),
     portOffset: 0,

@@ -1,0 +1,29 @@
+// Whose request this is: the peer's, unless that is a trusted proxy; then the last address of X-Forwarded-For that is
+// not one itself. What stands before that one anybody could have written.
+import type { IncomingMessage } from "node:http";
+import { isIP } from "node:net";
+import { peerAddress, plainAddress, type Trust } from "./forwarding.ts";
+
+/** Proxies in a row that are looked through. */
+const HOPS_MAX = 16;
+
+export function clientAddress(request: IncomingMessage, trust: Trust): string {
+  const told = request.headers["x-forwarded-for"] as string | undefined;
+  let client = peerAddress(request);
+  let end = told?.length ?? 0;
+  for (let hops = 0; told !== undefined && end > 0 && hops < HOPS_MAX && trust(client); hops += 1) {
+    const comma = told.lastIndexOf(",", end - 1);
+    const address = addressOf(told.slice(comma + 1, end).trim());
+    if (address === null) break;
+    client = address;
+    end = comma;
+  }
+  return client;
+}
+
+/** Some proxies write a port, too. Null for what is no address. */
+function addressOf(node: string): string | null {
+  const bare = /^\[(.*)\](?::\d+)?$/.exec(node)?.[1] ?? /^([^:]*):\d+$/.exec(node)?.[1] ?? node;
+  const address = plainAddress(bare);
+  return isIP(address) === 0 ? null : address;
+}
