@@ -8,6 +8,11 @@ export function createMonitorMetrics(metrics: Metrics) {
   const sweeps = metrics.counter("evenkeel_monitor_sweeps_total", "Sweeps completed", ["pool"]);
   const late = metrics.counter("evenkeel_monitor_sweeps_skipped_total", "Sweeps skipped: too late", ["pool"]);
   const failed = metrics.counter("evenkeel_monitor_sweeps_failed_total", "Sweeps not recorded", ["pool"]);
+  const agentFailures = metrics.counter(
+    "evenkeel_monitor_agent_failures_total",
+    "Agents that did not tell all that was asked",
+    ["pool"],
+  );
   const transitions = metrics.counter("evenkeel_monitor_transitions_total", "Changes of health caused", [
     "pool",
     "to",
@@ -17,6 +22,7 @@ export function createMonitorMetrics(metrics: Metrics) {
     sweeps,
     late,
     failed,
+    agentFailures,
     transitions,
     probeSeconds: metrics.histogram("evenkeel_monitor_probe_seconds", "Duration of a probe", LATENCY_BUCKETS),
     lagSeconds: metrics.histogram(
@@ -32,6 +38,7 @@ export function createMonitorMetrics(metrics: Metrics) {
       sweeps.remove({ pool });
       late.remove({ pool });
       failed.remove({ pool });
+      agentFailures.remove({ pool });
       for (const result of ["good", "bad"]) probes.remove({ pool, result });
       for (const to of ["healthy", "unhealthy"]) transitions.remove({ pool, to });
     },

@@ -1,6 +1,7 @@
-// An HTTP probe: one GET on a connection of its own, so that a kept-alive one never hides a listener that is gone.
-import { type IncomingMessage, request } from "node:http";
+// An HTTP probe: whether one GET is answered well.
+import type { IncomingMessage } from "node:http";
 import { attempt, type Done, type ProbeResult, reasonOf } from "./attempt.ts";
+import { get } from "./get.ts";
 
 /** Past this much of a body the answer is good enough. */
 const BODY_LIMIT_BYTES = 16 * 1024;
@@ -8,18 +9,10 @@ const BODY_LIMIT_BYTES = 16 * 1024;
 /** Good: status 2xx or 3xx (never followed), and its body ends, or reaches the limit, in time. */
 export function probeHttp(url: string, path: string, timeoutMs: number): Promise<ProbeResult> {
   return attempt(timeoutMs, (done) => {
-    const { hostname, port, host } = new URL(url);
-    const probe = request({
-      hostname: hostname.replace(/^\[|\]$/g, ""),
-      port: port || 80,
-      path,
-      agent: false,
-      headers: { host, connection: "close", accept: "*/*", "user-agent": "evenkeel-health-monitor" },
-    });
+    const probe = get(url, path, "*/*");
     probe.on("response", (response) => judge(response, done));
     probe.on("upgrade", () => done(false, "status 101"));
     probe.on("error", (error) => done(false, reasonOf(error)));
-    probe.end();
     return probe;
   });
 }

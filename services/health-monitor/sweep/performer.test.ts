@@ -22,6 +22,7 @@ function performer(observe: Ledger["observe"]) {
   const perform = createPerformer({
     ledger: { observe },
     limit: createLimit(1),
+    agentLimit: createLimit(1),
     metrics: createMonitorMetrics(registry),
     log: createLog("silent", { role: "test", id: "test" }),
     shardOf: (id) => (id === shard?.id ? shard : undefined),

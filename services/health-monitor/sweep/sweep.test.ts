@@ -43,6 +43,7 @@ function recorder(answer: Transition[] | null) {
         },
       },
       limit: createLimit(2),
+      agentLimit: createLimit(1),
       metrics: createMonitorMetrics(registry),
       log: createLog("silent", { role: "test", id: "test" }),
     },

@@ -73,6 +73,22 @@ describe.concurrent("health monitors on one Redis", () => {
     expect(changes[1]?.i).toBe(firstGoodAgain + pool.rise - 1);
   });
 
+  it("tell the ledger what the backends' agents say of them", async () => {
+    const prefix = newPrefix();
+    await using backend = await startBackend('{"cpu": 0.25}');
+    await using monitor = startMonitor(url, prefix, "only");
+    const agent = { path: "/load", port: null, metrics: ["cpu"] };
+    const pool = { ...poolOf("shop", [backend.url]), reports: { header: [], agent } };
+    await until("the pool is in the ledger", () =>
+      monitor.ledger.configure(factsOf(pool)).then(Boolean, () => false),
+    );
+    monitor.sweeping.configure([pool]);
+    await until("the metric is there", async () => {
+      const state = await monitor.ledger.read("shop");
+      return state?.backends[0]?.metrics.cpu === 0.25;
+    });
+  });
+
   it("follow the configuration: new pools, changed intervals, pools that are gone", async () => {
     const prefix = newPrefix();
     await using backend = await startBackend();

@@ -15,6 +15,8 @@ import { type Shard, shardsOf, shortestStandstillMs } from "./shards.ts";
 
 /** Probes this process has open at any moment. */
 const PROBES_AT_ONCE = 1_024;
+/** Agents it is asking at any moment, besides. */
+const AGENTS_AT_ONCE = 512;
 /** Repairs what was lost without a reconnect or a change of the configuration. */
 const RECONCILE_INTERVAL_MS = 5_000;
 
@@ -45,6 +47,7 @@ export function startSweeping(options: SweepingOptions): Sweeping {
   const perform = createPerformer({
     ...options,
     limit: createLimit(PROBES_AT_ONCE),
+    agentLimit: createLimit(AGENTS_AT_ONCE),
     shardOf: (shardId) => shards?.get(shardId),
     done: () => noteSweep(redis, prefix, id),
   });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Pool, resolvePool } from "@evenkeel/core/config/resolve.ts";
+import { facts } from "@evenkeel/core/ledger/fixtures.ts";
 import type { Finding, Ledger, PoolFacts, Transition } from "@evenkeel/core/ledger/ledger.ts";
 import { createRedisLedger } from "@evenkeel/ledger/redis-ledger.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
@@ -13,13 +14,13 @@ import { startSweeping } from "../sweep/sweeping.ts";
 
 export const INTERVAL_MS = 200;
 
-/** A backend that counts its probes and can be killed and brought back on its port. */
-export async function startBackend() {
+/** A backend that counts its probes and can be killed and brought back on its port. @param answer to every request */
+export async function startBackend(answer = "ok") {
   let probes = 0;
   const create = () =>
     createServer((_request, response) => {
       probes += 1;
-      response.end("ok");
+      response.end(answer);
     });
   let server = create().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -52,15 +53,8 @@ export const poolOf = (name: string, urls: readonly string[], intervalMs = INTER
     health: { protocol: "http", path: "/", intervalMs, timeoutMs: 1_000, rise: 2, fall: 3 },
   });
 
-export const factsOf = ({ name, policy, rise, fall, ejectMs, backends }: Pool): PoolFacts => ({
-  pool: name,
-  configVersion: 1,
-  policy,
-  rise,
-  fall,
-  holdMs: ejectMs,
-  backends,
-});
+export const factsOf = ({ name, rise, fall, ejectMs, backends }: Pool): PoolFacts =>
+  facts({}, { pool: name, rise, fall, holdMs: ejectMs, backends });
 
 /** In the order in which the ledger answered. */
 export interface Observation {
