@@ -2,15 +2,16 @@
 // is asked when one cannot be reached.
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import type { Problem } from "@evenkeel/core/config/validate.ts";
-import type { PoolState } from "@evenkeel/core/ledger/ledger.ts";
 import type { Member } from "@evenkeel/core/wire/member.ts";
+import type { ShownPool } from "@evenkeel/core/wire/shown-pool.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
 export type ModeAction = "drain" | "activate" | "disable";
 
 export interface AdminApi {
-  pools(): Promise<PoolState[]>;
+  pools(): Promise<ShownPool[]>;
+  pool(name: string): Promise<ShownPool>;
   members(): Promise<Member[]>;
   /** Null when none is applied. */
   config(): Promise<ConfigDocument | null>;
@@ -39,7 +40,9 @@ type Shape<T> = (answer: Partial<T>) => boolean;
 const areAll = (list: unknown, ...keys: string[]): boolean =>
   Array.isArray(list) && list.every((item) => keys.every((key) => (item as never)?.[key] !== undefined));
 
-const isPools: Shape<{ pools: PoolState[] }> = ({ pools }) => areAll(pools, "pool", "policy", "backends");
+const POOL_KEYS = ["pool", "policy", "backends"] as const;
+const isPools: Shape<{ pools: ShownPool[] }> = ({ pools }) => areAll(pools, ...POOL_KEYS);
+const isPool: Shape<ShownPool> = (pool) => areAll([pool], ...POOL_KEYS);
 const isMembers: Shape<{ members: Member[] }> = ({ members }) => areAll(members, "role", "id", "adminUrl");
 const isConfig: Shape<{ document: ConfigDocument }> = ({ document }) => typeof document === "object";
 const isVersion: Shape<{ version: number }> = ({ version }) => typeof version === "number";
@@ -60,6 +63,7 @@ export function createAdminApi(urls: readonly string[], token: string): AdminApi
   };
   return {
     pools: async () => (await ask(isPools, "GET", "/v1/pools")).pools,
+    pool: (name) => ask(isPool, "GET", `/v1/pools/${encodeURIComponent(name)}`),
     members: async () => (await ask(isMembers, "GET", "/v1/members")).members,
     async config() {
       try {

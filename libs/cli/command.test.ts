@@ -8,6 +8,7 @@ const command: Command = {
   flags: {
     gateways: { type: "string", value: "N", help: "how many" },
     json: { type: "boolean", help: "for programs" },
+    wait: { type: "string", value: "SECONDS", usual: 60, help: "until it is done" },
   },
   run: async () => 0,
 };
@@ -25,6 +26,19 @@ describe("readArguments", () => {
       expect(args?.text("gateways")).toBe("3");
       expect(args?.given("json")).toBe(true);
     }
+  });
+
+  test.each([
+    [["--wait", "a.yaml"], "60"],
+    [["a.yaml", "--wait"], "60"],
+    [["--wait", "--json", "a.yaml"], "60"],
+    [["--wait", "5", "a.yaml"], "5"],
+    [["a.yaml", "--wait=7"], "7"],
+    [["a.yaml"], null],
+  ])("a flag with a usual value takes none that is not its own: %j", (argv, value) => {
+    const args = read(...argv);
+    expect(args?.positionals).toEqual(["a.yaml"]);
+    expect(args?.text("wait")).toBe(value);
   });
 
   test("takes what follows -- as it is", () => {
@@ -65,5 +79,6 @@ test("a whole number that is not given has its default", () => {
 
 test("help names every flag with its meaning", () => {
   expect(helpOf(command)).toContain("Usage: evenkeel try FILE [flags]");
-  expect(helpOf(command)).toMatch(/--gateways N {2}how many/);
+  expect(helpOf(command)).toMatch(/--gateways N {6}how many/);
+  expect(helpOf(command)).toMatch(/--wait \[SECONDS\] {2}until it is done/);
 });

@@ -8,6 +8,8 @@ export interface Flag {
   help: string;
   /** For `--help`: what stands for the value. */
   value?: string;
+  /** A whole number may follow the flag or not; without one this is its value. */
+  usual?: number;
 }
 
 export interface Command {
@@ -55,7 +57,7 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   const options: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" } };
   for (const [name, { type }] of Object.entries(command.flags)) options[name] = { type };
   const { tokens } = parseArgs({
-    args: [...argv],
+    args: withUsualValues(command, argv),
     options,
     strict: false,
     allowPositionals: true,
@@ -84,6 +86,13 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
     given: (flag) => values.has(flag),
   };
 }
+
+/** So that a flag that stands alone does not take what follows it for its value. */
+const withUsualValues = ({ flags }: Command, argv: readonly string[]): string[] =>
+  argv.map((arg, i) => {
+    const { usual } = (arg.startsWith("--") && flags[arg.slice(2)]) || {};
+    return usual === undefined || /^\d+$/.test(argv[i + 1] ?? "") ? arg : `${arg}=${usual}`;
+  });
 
 interface Given {
   rawName: string;
@@ -130,15 +139,17 @@ export function wholeNumber(
 export function helpOf(command: Command): string {
   const flags = Object.entries(command.flags);
   const shown: [string, string][] = [
-    ...flags.map(([name, flag]): [string, string] => [
-      `--${name}${flag.value ? ` ${flag.value}` : ""}`,
-      flag.help,
-    ]),
+    ...flags.map(([name, flag]): [string, string] => [`--${name}${placeholder(flag)}`, flag.help]),
     ["--help", "this text"],
   ];
   const usage = ["evenkeel", command.name, ...command.positionals, flags.length > 0 ? "[flags]" : ""];
   const details = command.details ? `\n\n${command.details}` : "";
   return `${command.summary}\n\nUsage: ${usage.join(" ").trim()}\n\n${aligned(shown)}${details}`;
+}
+
+function placeholder({ value, usual }: Flag): string {
+  if (value === undefined) return "";
+  return usual === undefined ? ` ${value}` : ` [${value}]`;
 }
 
 /** Two columns. */

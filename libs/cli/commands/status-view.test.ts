@@ -1,16 +1,19 @@
-import type { BackendState, PoolState } from "@evenkeel/core/ledger/ledger.ts";
+import type { ShownBackend, ShownPool } from "@evenkeel/core/wire/shown-pool.ts";
 import { expect, test } from "vitest";
 import { age, renderStatus, table } from "./status-view.ts";
 
 const NOW_MS = 1_000_000;
 
-const backend = (overrides: Partial<BackendState>): BackendState => ({
+const backend = (overrides: Partial<ShownBackend>): ShownBackend => ({
   id: "shop-1",
   url: "http://127.0.0.1:9001",
   weight: 2,
   effectiveWeight: 2,
   zone: null,
   maxInflight: null,
+  slots: null,
+  priority: 0,
+  cost: 0,
   inflight: 3,
   health: "healthy",
   reason: "initial",
@@ -18,10 +21,12 @@ const backend = (overrides: Partial<BackendState>): BackendState => ({
   mode: "active",
   ready: true,
   ewmaMs: 1.234,
+  metrics: {},
+  drained: false,
   ...overrides,
 });
 
-const pool: PoolState = {
+const pool: ShownPool = {
   pool: "shop",
   version: 7,
   policy: "least-connections",
@@ -61,6 +66,37 @@ scheduler: none alive
 
 health-monitor: none alive`,
   );
+});
+
+const tableOf = (...backends: ShownBackend[]) =>
+  renderStatus({ pools: [{ ...pool, backends }], members: [] }, NOW_MS)
+    .split("\n")
+    .slice(1, 2 + backends.length);
+
+test("shows tiers where there are several", () => {
+  const [headings, first, second] = tableOf(backend({}), backend({ id: "spare", priority: 2 }));
+  expect(headings).toMatch(/zone {2}tier {2}weight/);
+  expect(first).toMatch(/- {5}0 {5}2/);
+  expect(second).toMatch(/- {5}2 {5}2/);
+  expect(tableOf(backend({ priority: 2 })).join()).not.toContain("tier");
+});
+
+test("shows the weight of a backend that starts slowly", () => {
+  expect(tableOf(backend({ effectiveWeight: 0.2001953125 }))[1]).toContain("2 (now 0.2)");
+});
+
+test("shows how much is left of what drains, and when nothing is", () => {
+  const draining = { mode: "draining", ready: false, effectiveWeight: 0 } as const;
+  expect(tableOf(backend({ ...draining, inflight: 3 }))[1]).toContain("draining, 3 left");
+  expect(tableOf(backend({ ...draining, inflight: 0, drained: true }))[1]).toMatch(/ drained {2}/);
+});
+
+test("shows what backends report of themselves, the first few of it", () => {
+  const metrics = { queue: 1234.5, cpu: 0.12345, rps: 10, ram: 0.5 };
+  const [headings, first, second] = tableOf(backend({ metrics }), backend({ id: "silent" }));
+  expect(headings).toMatch(/ewma {4}reports$/);
+  expect(first).toMatch(/ {2}cpu 0.123, queue 1230, ram 0.5, 1 more$/);
+  expect(second).toMatch(/ {2}-$/);
 });
 
 test("says that a pool is in panic", () => {

@@ -1,13 +1,38 @@
 // What `evenkeel status` shows: one table per pool, then who is running. Pure.
-import type { BackendState, PoolState } from "@evenkeel/core/ledger/ledger.ts";
 import type { Member } from "@evenkeel/core/wire/member.ts";
+import type { ShownBackend, ShownPool } from "@evenkeel/core/wire/shown-pool.ts";
 
 export interface Status {
-  pools: PoolState[];
+  pools: ShownPool[];
   members: Member[];
 }
 
-const BACKEND_HEADINGS = ["backend", "url", "zone", "weight", "in-flight", "health", "mode", "ewma"];
+interface Column {
+  heading: string;
+  cell(backend: ShownBackend, nowMs: number): string;
+  /** Where absent: always. */
+  shown?(pool: ShownPool): boolean;
+}
+
+const COLUMNS: readonly Column[] = [
+  { heading: "backend", cell: ({ id }) => id },
+  { heading: "url", cell: ({ url }) => url },
+  { heading: "zone", cell: ({ zone }) => zone ?? "-" },
+  { heading: "tier", cell: ({ priority }) => String(priority), shown: hasTiers },
+  { heading: "weight", cell: weightOf },
+  { heading: "in-flight", cell: ({ inflight }) => String(inflight) },
+  {
+    heading: "health",
+    cell: ({ health, reason, sinceMs }, nowMs) => `${health} ${age(nowMs - sinceMs)} (${reason})`,
+  },
+  { heading: "mode", cell: modeOf },
+  { heading: "ewma", cell: ({ ewmaMs }) => (ewmaMs === null ? "-" : `${ewmaMs.toFixed(1)} ms`) },
+  { heading: "reports", cell: metricsOf, shown: hasReports },
+];
+
+/** More of a backend's metrics are counted only. */
+const METRICS_SHOWN = 3;
+
 const ROLES = ["gateway", "scheduler", "health-monitor"] as const;
 
 export function renderStatus({ pools, members }: Status, nowMs: number): string {
@@ -17,7 +42,8 @@ export function renderStatus({ pools, members }: Status, nowMs: number): string 
   return parts.join("\n\n");
 }
 
-function renderPool({ pool, policy, version, panic, backends }: PoolState, nowMs: number): string {
+function renderPool(shown: ShownPool, nowMs: number): string {
+  const { pool, policy, version, panic, backends } = shown;
   const inflight = backends.reduce((sum, backend) => sum + backend.inflight, 0);
   const ready = backends.filter((backend) => backend.ready).length;
   const facts = [
@@ -26,24 +52,40 @@ function renderPool({ pool, policy, version, panic, backends }: PoolState, nowMs
     `${inflight} in flight`,
     `version ${version}`,
   ];
-  if (panic) facts.push("PANIC: more than half unhealthy, all active ones are used");
-  const rows = backends.map((backend) => backendRow(backend, nowMs));
-  return [`pool ${pool}  (${facts.join(", ")})`, ...table([BACKEND_HEADINGS, ...rows])].join("\n");
+  if (panic) facts.push("PANIC: too few are healthy, all active ones of the first tier are used");
+  const columns = COLUMNS.filter((column) => column.shown?.(shown) ?? true);
+  const rows = backends.map((backend) => columns.map(({ cell }) => cell(backend, nowMs)));
+  const headings = columns.map(({ heading }) => heading);
+  return [`pool ${pool}  (${facts.join(", ")})`, ...table([headings, ...rows])].join("\n");
 }
 
-const backendRow = (backend: BackendState, nowMs: number): string[] => [
-  backend.id,
-  backend.url,
-  backend.zone ?? "-",
-  weightOf(backend),
-  String(backend.inflight),
-  `${backend.health} ${age(nowMs - backend.sinceMs)} (${backend.reason})`,
-  backend.mode,
-  backend.ewmaMs === null ? "-" : `${backend.ewmaMs.toFixed(1)} ms`,
-];
+function hasTiers({ backends }: ShownPool): boolean {
+  return new Set(backends.map(({ priority }) => priority)).size > 1;
+}
 
-const weightOf = ({ weight, effectiveWeight }: BackendState): string =>
-  weight === effectiveWeight ? String(weight) : `${weight} (now ${Number(effectiveWeight.toFixed(2))})`;
+function hasReports({ backends }: ShownPool): boolean {
+  return backends.some(({ metrics }) => Object.keys(metrics).length > 0);
+}
+
+function weightOf({ weight, effectiveWeight }: ShownBackend): string {
+  return weight === effectiveWeight
+    ? String(weight)
+    : `${weight} (now ${Number(effectiveWeight.toFixed(2))})`;
+}
+
+function modeOf({ mode, drained, inflight }: ShownBackend): string {
+  if (drained) return "drained";
+  return mode === "draining" ? `draining, ${inflight} left` : mode;
+}
+
+function metricsOf({ metrics }: ShownBackend): string {
+  const told = Object.entries(metrics).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const shown = told
+    .slice(0, METRICS_SHOWN)
+    .map(([name, value]) => `${name} ${Number(value.toPrecision(3))}`);
+  if (told.length > METRICS_SHOWN) shown.push(`${told.length - METRICS_SHOWN} more`);
+  return shown.length === 0 ? "-" : shown.join(", ");
+}
 
 function renderMembers(role: string, members: readonly Member[], nowMs: number): string {
   const of = members.filter((member) => member.role === role);

@@ -13,6 +13,13 @@ export function poolFacts(pool: Pool, configVersion: number): PoolFacts {
     rise: pool.rise,
     fall: pool.fall,
     holdMs: Math.max(pool.ejectMs, PROBES_MISSED * (pool.probing?.intervalMs ?? 0)),
-    backends: pool.backends,
+    panicPercent: pool.panicPercent,
+    slowStartMs: pool.slowStart.windowMs,
+    slowStartPercent: pool.slowStart.fromPercent,
+    hashBound: pool.hashBound,
+    spillAt: pool.spillAt,
+    criteria: pool.criteria,
+    distances: pool.distances,
+    backends: pool.backends.toSorted((a, b) => a.priority - b.priority),
   };
 }
