@@ -1,5 +1,5 @@
 // The scene of an end-to-end test: backends, a cluster over them, a client, and the questions asked of all three.
-import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
+import type { BackendDocument, ConfigDocument, PoolDocument } from "@evenkeel/core/config/schema.ts";
 import type { PoolState, Rows } from "@evenkeel/core/ledger/ledger.ts";
 import { freePort, isFree } from "../../libs/cli/supervisor/ports.ts";
 import {
@@ -40,14 +40,21 @@ export interface SceneOptions extends Omit<ClusterOptions, "config"> {
   /** Of the backends b1, b2, …, in order. */
   weights: number[];
   delayMs?: number;
+  /** More of the pool, and of each backend. */
+  pool?: Partial<PoolDocument>;
+  members?: Partial<BackendDocument>[];
+  /** More of the configuration. */
+  document?: Partial<ConfigDocument>;
+  /** Default: real processes. */
+  startBackend?: (id: string) => Promise<TestBackend>;
 }
 
-export async function openScene({ weights, delayMs = 0, ...options }: SceneOptions): Promise<Scene> {
-  const backends = await Promise.all(
-    weights.map((_, i) => startBackend(delayMs > 0 ? { id: `b${i + 1}`, delayMs } : { id: `b${i + 1}` })),
-  );
-  const config = sceneConfig(backends, weights, await consecutivePorts(options.gateways ?? 1));
-  const cluster = await startCluster({ ...options, config });
+export async function openScene(options: SceneOptions): Promise<Scene> {
+  const { weights, delayMs = 0 } = options;
+  const startOne = options.startBackend ?? ((id: string) => startBackend({ id, delayMs }));
+  const backends = await Promise.all(weights.map((_, i) => startOne(`b${i + 1}`)));
+  const port = await consecutivePorts(options.gateways ?? 1);
+  const cluster = await startCluster({ ...options, config: sceneConfig(backends, port, options) });
   const client = createClient();
   const json = async (url: string) => {
     const answer = await client.get(url);
@@ -96,7 +103,11 @@ export async function openScene({ weights, delayMs = 0, ...options }: SceneOptio
   };
 }
 
-function sceneConfig(backends: TestBackend[], weights: number[], port: number): ConfigDocument {
+function sceneConfig(
+  backends: TestBackend[],
+  port: number,
+  { weights, pool, members, document }: SceneOptions,
+): ConfigDocument {
   return {
     listeners: [{ name: "web", protocol: "http", port, address: "127.0.0.1" }],
     routes: [
@@ -106,19 +117,26 @@ function sceneConfig(backends: TestBackend[], weights: number[], port: number): 
     pools: [
       {
         name: POOL,
-        backends: backends.map(({ id, url }, i) => ({ id, url, weight: weights[i] as number })),
+        backends: backends.map(({ id, url }, i) => ({
+          id,
+          url,
+          weight: weights[i] as number,
+          ...members?.[i],
+        })),
         health: { protocol: "http", path: "/healthz", intervalMs: 1_000, timeoutMs: 500, rise: 2, fall: 3 },
         ejectMs: 2_000,
+        ...pool,
       },
     ],
     debugHeaders: true,
+    ...document,
   };
 }
 
 const PORT_ATTEMPTS = 50;
 
 /** The first of `count` ports in a row that are free now: gateways take consecutive ones. */
-async function consecutivePorts(count: number): Promise<number> {
+export async function consecutivePorts(count: number): Promise<number> {
   for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt += 1) {
     const first = await freePort();
     const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(first + i)));
