@@ -1,6 +1,6 @@
 // The admin port every service has: /healthz (the process lives), /readyz (send it work), /metrics (Prometheus).
 import { timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -56,8 +56,10 @@ export function requireToken(token: string) {
   const shows = tokenCheck(token);
   return async (request: FastifyRequest, reply: FastifyReply) => {
     if (token === "") {
-      if (isLoopback(request.socket.remoteAddress)) return;
-      return reply.code(403).send({ error: "set EVENKEEL_TOKEN to allow changes from other machines" });
+      if (isLoopback(request.socket.remoteAddress) && !isFromAPage(request.headers)) return;
+      return reply
+        .code(403)
+        .send({ error: "set EVENKEEL_TOKEN to allow changes from other machines and from web pages" });
     }
     if (shows(request.headers.authorization)) return;
     return reply
@@ -65,6 +67,13 @@ export function requireToken(token: string) {
       .send({ error: "a valid `authorization: Bearer` token is needed (EVENKEEL_TOKEN)" });
   };
 }
+
+/**
+ * A browser on this machine runs pages of anyone: it says so in `origin`, and where such a page's own name was made to
+ * lead here (DNS rebinding), in `host`.
+ */
+const isFromAPage = ({ origin, host = "" }: IncomingHttpHeaders): boolean =>
+  origin !== undefined || !/^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host);
 
 /** Whether an `authorization` header shows the token. Compared in constant time. */
 export function tokenCheck(token: string): (authorization: string | undefined) => boolean {

@@ -51,6 +51,14 @@ describe("the environment", () => {
     expect(said).toBe("EVENKEEL_COOKIE_SECRET must have at least 16 characters");
   });
 
+  it("refuses a token that no header can carry, without repeating it", () => {
+    for (const token of ["hunter2\n", "hunter 2", "hünter2"]) {
+      const said = messageOf({ EVENKEEL_TOKEN: token });
+      expect(said).toMatch(/^EVENKEEL_TOKEN may have only visible ASCII/);
+      expect(said).not.toContain("nter");
+    }
+  });
+
   it("never repeats a URL that may hold a password", () => {
     const said = messageOf({ EVENKEEL_REDIS_URL: "http://:hunter2@redis:6379" });
     expect(said).toMatch(/^EVENKEEL_REDIS_URL must begin with redis:\/\/, .*/);

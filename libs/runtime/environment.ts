@@ -21,6 +21,11 @@ const LAST_PORT = 65_535;
 const NAME = new RegExp(NAME_PATTERN);
 
 const anyText: Check = () => null;
+/** What can stand in a header as it is. */
+export const tokenFault: Check = (value) =>
+  /^[\x21-\x7e]*$/.test(value)
+    ? null
+    : "may have only visible ASCII characters: no blank, and no line end after it";
 const noShorterThan =
   (length: number): Check =>
   (value) =>
@@ -82,7 +87,7 @@ export const VARIABLES = {
     default: "",
     meaning:
       "Bearer token for settles and for changes through the admin API; without one only loopback may change",
-    check: anyText,
+    check: tokenFault,
     secret: true,
   },
   EVENKEEL_CONFIG: {

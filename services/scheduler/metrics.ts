@@ -12,7 +12,8 @@ const LEDGER_BUCKETS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 export interface SchedulerMetrics {
   metrics: Metrics;
   observer: BatchObserver;
-  onReconciled(configVersion: number): void;
+  /** @param pools all there are: the metrics of others end */
+  onReconciled(configVersion: number, pools: readonly string[]): void;
 }
 
 /** @param decisions the connection that decisions are made over */
@@ -41,6 +42,7 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
   const version = metrics.gauge("evenkeel_config_version", "Version of the configuration in use");
   /** In a Redis Cluster some pools may fail while others do not. */
   const failing = new Set<string>();
+  let known: ReadonlySet<string> = new Set();
   up.set(decisions.status === "ready" ? 1 : 0);
   decisions.on("ready", () => up.set(1));
   decisions.on("close", () => up.set(0));
@@ -62,6 +64,15 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
         log.warn({ pool, reason: error.message }, "redis failed decisions; gateways decide alone");
       },
     },
-    onReconciled: (configVersion) => version.set(configVersion),
+    onReconciled(configVersion, pools) {
+      version.set(configVersion);
+      const there = new Set(pools);
+      for (const pool of known) {
+        if (there.has(pool)) continue;
+        decided.remove(pool);
+        failing.delete(pool);
+      }
+      known = there;
+    },
   };
 }

@@ -3,14 +3,14 @@ import Type from "typebox";
 
 /** Names end up in Redis keys, metric labels and URLs, so they keep to one small alphabet. */
 export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
-export const METRIC_PATTERN = "^[A-Za-z_][A-Za-z0-9_.-]{0,62}$";
+export const METRIC_PATTERN = "^[A-Za-z][A-Za-z0-9_.-]{0,62}$";
 /** What names a header or a cookie (RFC 9110 `token`). */
 export const TOKEN_PATTERN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$";
 
 /** What a value must be, in words, for whoever wrote one that does not match. */
 export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [NAME_PATTERN]: 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter or digit',
-  [METRIC_PATTERN]: 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter or "_"',
+  [METRIC_PATTERN]: 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter',
   [TOKEN_PATTERN]: "must be 1 to 64 letters, digits or characters of !#$%&'*+.^_`|~-",
   "^/": 'must start with "/"',
 };

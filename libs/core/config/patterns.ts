@@ -9,6 +9,8 @@ const MAX_HOST_LENGTH = 253;
 const HOST_LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 /** What a request path may hold as it is (RFC 3986 `pchar` and "/"). */
 const PATH_CHARACTERS = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$/;
+/** … and its query. */
+const QUERY_CHARACTERS = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*$/;
 
 /** A backend's address: http://host[:port] and nothing else. */
 export const originFault: Check = (text) => {
@@ -66,6 +68,14 @@ export const requestPathFault: Check = (text) => {
   if (/[?#]/.test(text)) return "must not hold a query or fragment";
   if (!PATH_CHARACTERS.test(text)) return "holds a character that has to be percent-encoded in a path";
   return /%(?![0-9a-f]{2})/i.test(text) ? "holds a `%` that two hexadecimal digits do not follow" : null;
+};
+
+/** What a probe asks for: a path, perhaps with a query. */
+export const requestTargetFault: Check = (text) => {
+  const [path = "", ...query] = text.split("?");
+  if (!QUERY_CHARACTERS.test(query.join("?")))
+    return "holds a character that has to be percent-encoded in a query";
+  return requestPathFault(path);
 };
 
 /** A listener's address. */

@@ -2,7 +2,7 @@
 // would never take effect. Whatever has to do with zones is in rules-geography.ts.
 
 import { PATTERN_WORDS, TOKEN_PATTERN } from "./fields.ts";
-import { requestPathFault } from "./patterns.ts";
+import { requestTargetFault } from "./patterns.ts";
 import { type Problem, pointer, shown } from "./problem.ts";
 import {
   checked,
@@ -122,7 +122,7 @@ function* agents(pool: Pool, at: At) {
   const agent = pool.reports?.agent;
   if (!agent) return;
   const path = at("reports", "agent");
-  yield* checked(agent.path?.split("?", 1)[0], requestPathFault, at("reports", "agent", "path"));
+  yield* checked(agent.path, requestTargetFault, at("reports", "agent", "path"));
   if (!("health" in pool)) {
     yield {
       path,

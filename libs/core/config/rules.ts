@@ -7,7 +7,7 @@ import {
   hostFault,
   originFault,
   pathFault,
-  requestPathFault,
+  requestTargetFault,
 } from "./patterns.ts";
 import { pointer } from "./problem.ts";
 import { checked, type Draft, entries, type Part, type Rule, repeated } from "./rule.ts";
@@ -151,7 +151,7 @@ function* probes({ pools }: Draft) {
     if (health.protocol === "tcp" && health.path !== undefined) {
       yield { path: place("path"), message: "a tcp probe only connects; remove `path` or use protocol http" };
     } else {
-      yield* checked(health.path?.split("?", 1)[0], requestPathFault, place("path"));
+      yield* checked(health.path, requestTargetFault, place("path"));
     }
     const { intervalMs = 2_000, timeoutMs = 1_000 } = health;
     if (timeoutMs > intervalMs) {

@@ -1,6 +1,6 @@
 // The message between gateway and scheduler: `POST /v1/pools/{pool}/settle`.
 import Type, { type Static } from "typebox";
-import { LIMITS, NAME_PATTERN } from "../config/schema.ts";
+import { LIMITS, METRIC_PATTERN, NAME_PATTERN } from "../config/fields.ts";
 import {
   MAX_EXCLUDES,
   MAX_METRICS,
@@ -17,7 +17,7 @@ const Backend = Type.String({ pattern: NAME_PATTERN });
 const perBackend = { ...closed, maxProperties: LIMITS.backendsPerPool } as const;
 
 export const MetricsSchema = Type.Record(
-  Type.String({ minLength: 1, maxLength: 64 }),
+  Type.String({ pattern: METRIC_PATTERN }),
   Type.Number({ minimum: -METRIC_VALUE_MAX, maximum: METRIC_VALUE_MAX }),
   { maxProperties: MAX_METRICS },
 );

@@ -1,3 +1,4 @@
+import { request } from "node:http";
 import type { PoolState } from "@evenkeel/core/ledger/ledger.ts";
 import { shownPool } from "@evenkeel/core/wire/shown-pool.ts";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -295,6 +296,26 @@ describe("refusing", () => {
     const answer = await ask("GET", "/v1/pools/shop?rows=true");
     expect(answer).toMatchObject({ status: 500, body: { error: "internal error", code: "internal" } });
     expect((await ask("GET", "/v1/pools/shop")).status).toBe(200);
+  });
+
+  it("obeys no web page that a browser on this machine shows, where no token is set", async () => {
+    const { url } = await scene();
+    const drain = (headers: Record<string, string>) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const target = `${url}/v1/pools/shop/backends/shop-1/drain`;
+        const sent = request(target, { method: "POST", headers }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode);
+        });
+        sent.on("error", reject);
+        sent.end();
+      });
+    expect(await drain({ origin: "https://evil.example" })).toBe(403);
+    expect(await drain({ origin: "null" })).toBe(403);
+    expect(await drain({ host: "evil.example" })).toBe(403);
+    expect(await drain({ host: "127.0.0.1.evil.example:80" })).toBe(403);
+    expect(await drain({ host: "localhost:8080" })).toBe(200);
+    expect(await drain({})).toBe(200);
   });
 
   it("lets only those with the token change anything, and everyone read", async () => {

@@ -16,7 +16,7 @@ export interface FollowOptions {
   ledger: Ledger;
   /** Name of the file to start from, "" for none. */
   seedFile: string;
-  onReconciled(configVersion: number): void;
+  onReconciled(configVersion: number, pools: readonly string[]): void;
   log: Log;
 }
 
@@ -28,7 +28,10 @@ export function followConfig(options: FollowOptions): Reconciler {
     seed: () => readSeed(seedFile),
     onReconciled({ version, document }) {
       log.info({ version, pools: document.pools.length }, "configuration reconciled");
-      onReconciled(version);
+      onReconciled(
+        version,
+        document.pools.map(({ name }) => name),
+      );
     },
     onProblem: (error) => log.warn({ reason: error.message }, "configuration not reconciled"),
   });
