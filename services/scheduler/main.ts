@@ -10,6 +10,7 @@ import { announceMember, memberId, readMembers } from "@evenkeel/runtime/presenc
 import { openRedis, openSubscriber } from "@evenkeel/runtime/redis.ts";
 import { createApi } from "./api/server.ts";
 import { createBatcher } from "./batching/batcher.ts";
+import { watchEviction } from "./eviction.ts";
 import { watchMembers } from "./members-watch.ts";
 import { createSchedulerMetrics } from "./metrics.ts";
 import { followConfig } from "./reconcile/following.ts";
@@ -30,6 +31,7 @@ async function start(): Promise<Service> {
   const decisions = openRedis({ url, name: `${id}:decisions`, commandTimeoutMs: DECISION_TIMEOUT_MS }, log);
   const redis = openRedis({ url, name: id }, log);
   const { metrics, observer, onReconciled } = createSchedulerMetrics(decisions, log);
+  watchEviction(redis, metrics, log);
   const configs = createConfigStore({ redis, prefix });
   const ledger = createRedisLedger({ redis, prefix });
   const events = openSubscriber({ url, name: `${id}:events` }, log);
