@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { METRIC_VALUE_MAX } from "../ledger/ledger.ts";
 import { parseLoadReport } from "./load-report.ts";
 
 const wanted = new Set(["cpu_utilization", "named_metrics.queue", "request_cost.tokens", "eps"]);
@@ -10,6 +11,13 @@ describe("a load report", () => {
     ["TEXT cpu_utilization=0.3, named_metrics.queue=4", { cpu_utilization: 0.3, "named_metrics.queue": 4 }],
     ["TEXT cpu_utilization:0.3,mem_utilization:0.9", { cpu_utilization: 0.3 }],
     ["cpu_utilization=3e-1", { cpu_utilization: 0.3 }],
+    [
+      "eps=-1.5E+2,cpu_utilization=.5,named_metrics.queue=+4.",
+      { eps: -150, cpu_utilization: 0.5, "named_metrics.queue": 4 },
+    ],
+    [`TEXT eps=1${",a=1".repeat(300)}`, { eps: 1 }],
+    [`TEXT ${"a=1,".repeat(255)}eps=1`, { eps: 1 }],
+    [`TEXT eps=${METRIC_VALUE_MAX}`, { eps: METRIC_VALUE_MAX }],
     [
       'JSON {"cpu_utilization": 0.3, "named_metrics": {"queue": 4, "other": 1}, "rps_fractional": 10}',
       { cpu_utilization: 0.3, "named_metrics.queue": 4 },
@@ -34,6 +42,11 @@ describe("a load report", () => {
     "TEXT cpu_utilization=NaN",
     "TEXT cpu_utilization=Infinity",
     "TEXT eps=1e13",
+    "TEXT eps=0x10",
+    "TEXT eps=0b1",
+    "TEXT eps=0o7",
+    `TEXT ${"a=1,".repeat(256)}eps=1`,
+    `TEXT eps=1,${"a=1,".repeat(300)} eps : 2`,
     "JSON",
     "JSON [1]",
     "JSON null",
@@ -58,7 +71,7 @@ describe("a load report", () => {
       fc.property(texts, (text) => {
         for (const [name, value] of Object.entries(parse(text) ?? {})) {
           expect(wanted.has(name)).toBe(true);
-          expect(Math.abs(value)).toBeLessThanOrEqual(1e12);
+          expect(Math.abs(value)).toBeLessThanOrEqual(METRIC_VALUE_MAX);
         }
       }),
     );

@@ -2,14 +2,16 @@
 //   JSON {"cpu_utilization": 0.3, "named_metrics": {"queue": 4}}
 //   TEXT cpu_utilization=0.3, named_metrics.queue=4
 // Names are flat: the members of a map follow its name and a point. Nothing else is read: not the binary form.
+import { METRIC_VALUE_MAX } from "../ledger/ledger.ts";
 
 export const LOAD_REPORT_HEADER = "endpoint-load-metrics";
 
 /** A longer report counts as malformed. */
 const BYTES_MAX = 4_096;
+/** Of a text; something wanted after them makes it malformed: it would be lost unnoticed. */
 const ENTRIES_MAX = 256;
-/** Larger values, of either sign, count as none. */
-const VALUE_MAX = 1e12;
+/** Not all that JavaScript takes for a number: no 0x10, no Infinity. */
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 type Metrics = Record<string, number>;
 
@@ -22,14 +24,18 @@ export function parseLoadReport(text: string, wanted: ReadonlySet<string>): Metr
 
 function fromText(text: string, wanted: ReadonlySet<string>): Metrics | null {
   const metrics: Metrics = {};
-  for (const entry of text.split(",", ENTRIES_MAX)) {
+  const entries = text.split(",");
+  if (entries.slice(ENTRIES_MAX).some((entry) => wanted.has(nameOf(entry)))) return null;
+  for (const entry of entries.slice(0, ENTRIES_MAX)) {
     const sign = entry.search(/[=:]/);
     const value = entry.slice(sign + 1).trim();
-    if (sign < 1 || value === "" || !take(metrics, entry.slice(0, sign).trim(), Number(value), wanted))
-      return null;
+    const number = DECIMAL.test(value) ? Number(value) : Number.NaN;
+    if (sign < 1 || value === "" || !take(metrics, nameOf(entry), number, wanted)) return null;
   }
   return metrics;
 }
+
+const nameOf = (entry: string): string => (entry.split(/[=:]/, 1)[0] as string).trim();
 
 function fromJson(text: string, wanted: ReadonlySet<string>): Metrics | null {
   let report: unknown;
@@ -54,7 +60,7 @@ function fromJson(text: string, wanted: ReadonlySet<string>): Metrics | null {
 /** False where a metric that is wanted has no usable value. */
 function take(metrics: Metrics, name: string, value: unknown, wanted: ReadonlySet<string>): boolean {
   if (!wanted.has(name)) return true;
-  if (typeof value !== "number" || !(Math.abs(value) <= VALUE_MAX)) return false;
+  if (typeof value !== "number" || !(Math.abs(value) <= METRIC_VALUE_MAX)) return false;
   metrics[name] = value;
   return true;
 }

@@ -57,6 +57,18 @@ describe("session affinity", () => {
     expect(affinity.backendOf({ cookie })).toBe("shop-1");
   });
 
+  it("believes the first true cookie among a few of its name, and one in double quotes", () => {
+    const { state, affinity } = setUp();
+    const [one, other] = BACKENDS.map(({ id }) => told(affinity.bind(id)).cookie);
+    const bad = (times: number) => "evenkeel=bad; ".repeat(times);
+    expect(affinity.backendOf({ cookie: `${bad(1)}${other}; ${one}` })).toBe("shop.2");
+    expect(state.forged).toBe(1);
+    expect(affinity.backendOf({ cookie: `${bad(3)}${one}` })).toBe("shop-1");
+    expect(affinity.backendOf({ cookie: `${bad(4)}${one}` })).toBeUndefined();
+    expect(affinity.backendOf({ cookie: `${one?.replace("=", '="')}"` })).toBe("shop-1");
+    expect(affinity.backendOf({ cookie: `${one?.replace("=", '="')}` })).toBeUndefined();
+  });
+
   it("holds nothing against a cookie of a backend that has left the pool", () => {
     const { state, affinity } = setUp();
     const { cookie } = told(affinity.bind("shop-1"));

@@ -4,10 +4,12 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import type { Affinity as AffinitySettings } from "@evenkeel/core/config/resolve-scheduling.ts";
-import { cookieValue } from "./cookies.ts";
+import { cookieValues } from "./cookies.ts";
 
 /** 128 bits of it. */
 const SIGNATURE_BYTES = 16;
+/** Cookies of our name that are looked at: a browser may hold some that others set for a path or a parent domain. */
+const COOKIES_TRIED_MAX = 4;
 
 export interface Affinity {
   /** Its name. */
@@ -38,12 +40,14 @@ export function createAffinity(
   return {
     cookie,
     backendOf(headers) {
-      const told = cookieValue(headers.cookie, cookie);
       const key = secret();
-      if (told === null || key === null) return undefined;
-      const backend = told.slice(0, Math.max(0, told.lastIndexOf(".")));
-      if (members.has(backend) && equal(told, sign(key, backend))) return backend;
-      if (members.has(backend) || backend === "") onForged(); // a backend may also have left the pool
+      if (key === null) return undefined;
+      for (const told of cookieValues(headers.cookie, cookie, COOKIES_TRIED_MAX)) {
+        const value = unquoted(told);
+        const backend = value.slice(0, Math.max(0, value.lastIndexOf(".")));
+        if (members.has(backend) && equal(value, sign(key, backend))) return backend;
+        if (members.has(backend) || backend === "") onForged(); // a backend may also have left the pool
+      }
       return undefined;
     },
     bind(backend) {
@@ -52,6 +56,9 @@ export function createAffinity(
     },
   };
 }
+
+/** Some clients put a value in the double quotes that RFC 6265 allows. */
+const unquoted = (value: string): string => /^"(.*)"$/.exec(value)?.[1] ?? value;
 
 /** Signs each backend of a pool once: what it is asked for must be bounded. */
 function createSigner(pool: string): (key: Buffer, backend: string) => string {

@@ -39,6 +39,12 @@ describe("the key of a request", () => {
     expect(key("query", "user", "/a?user=&x=1")).toBeNull();
   });
 
+  it.each(["constructor", "tostring", "toString", "__proto__"])("is missing where nobody sent %s", (name) => {
+    expect(key("header", name, "/")).toBeNull();
+    expect(key("cookie", name, "/", { cookie: "a=1" })).toBeNull();
+    expect(key("query", name, "/a?b=1")).toBeNull();
+  });
+
   it("is the client's address where that is asked for", () => {
     expect(keyOf({ key: "address", name: "" })).toBeNull();
   });

@@ -24,7 +24,7 @@ export function keyOf({ key, name }: HashKey): KeyOf | null {
     case "address":
       return null;
     case "header":
-      return ({ headers }) => String(headers[name] ?? "") || null;
+      return ({ headers }) => (Object.hasOwn(headers, name) && String(headers[name])) || null;
     case "cookie":
       return ({ headers }) => cookieValue(headers.cookie, name) || null;
     case "path":

@@ -8,6 +8,8 @@ import { type CityResponse, open, type Reader } from "maxmind";
 
 /** How often the file is looked at. */
 const LOOK_INTERVAL_MS = 5_000;
+/** A larger one counts as unreadable: the file is held in memory whole. */
+const FILE_BYTES_MAX = 512 * 1024 * 1024;
 
 export interface LocationFile {
   /** Null where the file does not know the address, has no coordinates, or is not open. */
@@ -39,10 +41,13 @@ export function openLocationFile({ path, log, unreadable, onOpen }: LocationFile
 
   const look = async () => {
     try {
-      const { mtimeMs, size, ino } = await stat(path);
+      const found = await stat(path);
+      const { mtimeMs, size, ino } = found;
       const version = `${mtimeMs} ${size} ${ino}`;
       if (version === seen || closed) return;
       seen = version; // tried once: it is not opened again before it changes
+      if (!found.isFile()) throw new Error("it is no regular file");
+      if (size > FILE_BYTES_MAX) throw new Error(`it has ${size} bytes, the most is ${FILE_BYTES_MAX}`);
       reader = await open<CityResponse>(path);
       log.info({ file: path, built: reader.metadata.buildEpoch }, "file of locations opened");
       report(null);

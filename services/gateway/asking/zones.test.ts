@@ -1,4 +1,4 @@
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Geography } from "@evenkeel/core/config/resolve.ts";
@@ -123,6 +123,26 @@ describe("a file of locations", () => {
     expect(zoneOf("203.0.113.1", null)).toBe("us");
     expect(logged).toEqual([expect.stringMatching(reason)]);
     expect(logged[0]).toContain("error: file of locations unusable");
+  });
+
+  it.each<[string, (file: string) => Promise<void>, RegExp]>([
+    ["never ends", (file) => symlink("/dev/zero", file), /no regular file/],
+    [
+      "is too large",
+      async (file) => {
+        await writeFile(file, "");
+        await truncate(file, 512 * 1024 * 1024 + 1);
+      },
+      /536870913 bytes/,
+    ],
+  ])("that %s is not read, and said once", async (_, make, reason) => {
+    const file = await temporaryFile();
+    await make(file);
+    const { zones, logged, unusable } = setUp("us");
+    const zoneOf = zones.configure(geography({ maxmind: file }));
+    await vi.waitFor(async () => expect(await unusable()).toBe(1), 5_000);
+    expect(zoneOf("203.0.113.1", null)).toBe("us");
+    expect(logged).toEqual([expect.stringMatching(reason)]);
   });
 
   it("that is repaired or replaced is opened again", async () => {

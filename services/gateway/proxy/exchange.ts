@@ -196,7 +196,9 @@ class Exchange implements Dispatcher.DispatchHandler, Serving {
   #responseHeaders(raw: Buffer[], parsed: IncomingHttpHeaders): string[] {
     const { affinity, loadReports } = (this.#intake as Intake).pool;
     const { backend } = this.#pick as Pick;
-    const headers = responseHeaders(raw, parsed.connection, this.#shownBackend(), loadReports !== null);
+    const reporting = loadReports !== null;
+    const ownCookie = affinity?.cookie ?? null;
+    const headers = responseHeaders(raw, parsed.connection, this.#shownBackend(), reporting, ownCookie);
     const report = loadReports?.read(parsed);
     if (report) this.#around.scheduling.report(this.#pick as Pick, report);
     if (affinity && this.#want && this.#want.stick !== backend) {

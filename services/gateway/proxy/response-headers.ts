@@ -1,6 +1,7 @@
 // The header section sent to the client: the backend's own, in order, spelling and number, without what ends here.
 import { type IncomingHttpHeaders, STATUS_CODES } from "node:http";
 import { LOAD_REPORT_HEADER } from "@evenkeel/core/reports/load-report.ts";
+import { setsCookie } from "../asking/cookies.ts";
 import { HOP_BY_HOP, nominatedFields } from "./hop-by-hop.ts";
 
 /** Names the backend that answered, when the configuration asks for it. */
@@ -10,6 +11,7 @@ export const BACKEND_HEADER = "x-evenkeel-backend";
  * @param raw names and values as they arrived
  * @param backend named to the client; null: the client is not told
  * @param reporting what the backend says of its load is for this proxy only
+ * @param ownCookie name of a cookie that only this proxy sets; null: there is none
  * @returns a flat list of names and values
  */
 export function responseHeaders(
@@ -17,6 +19,7 @@ export function responseHeaders(
   connection: string | string[] | undefined,
   backend: string | null,
   reporting: boolean,
+  ownCookie: string | null,
 ): string[] {
   const nominated = nominatedFields(connection);
   const headers: string[] = [];
@@ -26,7 +29,9 @@ export function responseHeaders(
     if (HOP_BY_HOP.has(lower) || nominated?.has(lower)) continue;
     if (lower === BACKEND_HEADER && backend !== null) continue;
     if (reporting && lower === LOAD_REPORT_HEADER) continue;
-    headers.push(name, (raw[i + 1] as Buffer).toString("latin1"));
+    const value = (raw[i + 1] as Buffer).toString("latin1");
+    if (ownCookie !== null && lower === "set-cookie" && setsCookie(value, ownCookie)) continue;
+    headers.push(name, value);
   }
   if (backend !== null) headers.push(BACKEND_HEADER, backend);
   return headers;

@@ -91,6 +91,19 @@ describe("a session", () => {
     expect(await shown(`${cookie}; a=1`, "/bound")).toBe("a=1");
   });
 
+  it("cannot be overwritten or ended by a backend, on a static route neither", async () => {
+    origins[1] = await startBackend((_, response) => {
+      response.setHeader("set-cookie", ["evenkeel=mine; Path=/", "own=1", "evenkeel=; Max-Age=0"]);
+      response.end("b2");
+    });
+    const { url } = await gatewayOver(origins);
+    const session = await begin("b2");
+    expect(cookies(await send(url, { headers: session }))).toEqual(["own=1"]);
+    expect(cookies(await send(url, { path: "/bound" }))).toEqual(["own=1"]);
+    const plain = await gatewayOver(origins, { affinity: null, only: ["b2"] });
+    expect(cookies(await send(plain.url))).toHaveLength(3);
+  });
+
   it("is neither set nor followed on a static route", async () => {
     const { url } = await gatewayOver(origins);
     const answer = await send(url, { path: "/bound", headers: await begin("b3") });

@@ -67,6 +67,8 @@ async function rawServer(onSocket: (socket: Socket) => void): Promise<string> {
   return `http://127.0.0.1:${(raw.address() as { port: number }).port}`;
 }
 
+const answerOf = (more: object) => encodeFrame(KIND.answer, 1, JSON.stringify({ ...RESPONSE, ...more }));
+
 describe("a connection for settles", () => {
   it("carries the settles of all pools at once, and tells their answers apart in any order", async () => {
     const { connection, told } = open({ token: "s3cret" });
@@ -132,6 +134,22 @@ describe("a connection for settles", () => {
     expect(told.refused).toEqual([]);
   });
 
+  it.each(["upgrade: evenkeel-settle/9\r\n", "upgrade: websocket\r\n"])(
+    "does not speak to a scheduler that upgrades to another protocol: %j",
+    async (named) => {
+      const sockets: Socket[] = [];
+      const url = await rawServer((socket) => {
+        sockets.push(socket);
+        socket.once("data", () => socket.write(`HTTP/1.1 101 Fine\r\nconnection: upgrade\r\n${named}\r\n`));
+      });
+      const { connection, told } = open({ url });
+      expect(await settle(connection).promise).toBeInstanceOf(Error);
+      expect(told.refused).toEqual([expect.stringContaining("another protocol")]);
+      expect(told.opened).toBe(0);
+      await expect.poll(() => sockets[0]?.destroyed).toBe(true);
+    },
+  );
+
   it.each([401, 426, 503])(
     "says that the scheduler refuses with %i, and fails what was asked",
     async (status) => {
@@ -149,13 +167,17 @@ describe("a connection for settles", () => {
     ["a frame too long", Buffer.from("ffffffff0200000001", "hex")],
     ["a kind that is none", Buffer.from("0000000577000000017b7d", "hex")],
     ["an answer that is no JSON", encodeFrame(KIND.answer, 1, "{")],
+    ["an answer without picks", answerOf({ picks: undefined })],
+    ["an answer with more picks than were asked for", answerOf({ picks: ["a", "b"] })],
+    ["a pool without backends", answerOf({ pool: {} })],
+    ["a refusal that says nothing", encodeFrame(KIND.refusal, 1, "null")],
   ])("fails what is in flight when the scheduler sends %s", async (_what, bytes) => {
     const { connection, told } = open();
     const waiting = settle(connection);
     await untilAsked(1);
     one(0).socket.write(bytes);
-    expect(await waiting.promise).toBeInstanceOf(Error);
-    expect(told.gone.length).toBe(1);
+    expect(await waiting.promise).toMatchObject({ message: expect.stringContaining("malformed") });
+    expect(told.gone).toEqual([[expect.stringContaining("malformed"), false]]);
     await expect.poll(() => one(0).socket.destroyed).toBe(true);
   });
 

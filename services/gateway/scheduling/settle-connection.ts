@@ -2,6 +2,7 @@
 // fails exactly once, unless it is forgotten. A connection that left one unanswered, or was told that the scheduler
 // stops, is given up gently: it takes no new settles, and ends when those it carries have been answered.
 import type { Socket } from "node:net";
+import { readAnswer, readRefusal } from "@evenkeel/core/wire/answers.ts";
 import {
   ANSWER_BYTES_MAX,
   type Frame,
@@ -40,11 +41,17 @@ export interface SettleConnectionOptions {
   onGone(reason: string, draining: boolean): void;
 }
 
+interface Pending {
+  /** How many picks the answer must have. */
+  wants: number;
+  done: SettleDone;
+}
+
 export class SettleConnection {
   readonly #options: SettleConnectionOptions;
   readonly #upgrade: { cancel(): void };
   readonly #pulse: NodeJS.Timeout;
-  readonly #pending = new Map<number, SettleDone>();
+  readonly #pending = new Map<number, Pending>();
   /** Asked for before the connection stood. */
   #early: { id: number; text: string }[] = [];
   #framed: FramedSocket | null = null;
@@ -79,7 +86,7 @@ export class SettleConnection {
       process.nextTick(done, new Error(reason), null);
       return id;
     }
-    this.#pending.set(id, done);
+    this.#pending.set(id, { wants: request.wants.length, done });
     const text = `${pool}\n${JSON.stringify(request)}`;
     if (this.#framed) this.#framed.send(KIND.settle, id, text);
     else this.#early.push({ id, text });
@@ -114,7 +121,7 @@ export class SettleConnection {
       textMax: ANSWER_BYTES_MAX,
       waitingMax: UNREAD_BYTES_MAX,
       onFrame: (frame) => this.#receive(frame),
-      onFault: (fault) => this.destroy(`the scheduler's answer is malformed: ${fault}`),
+      onFault: (fault) => this.#malformed(fault),
       onEnd: (reason) => this.#end(reason),
     });
     if (this.#ended) {
@@ -130,23 +137,36 @@ export class SettleConnection {
 
   #receive({ kind, id, text }: Frame): void {
     this.#heard = true;
-    try {
-      if (kind === KIND.answer) this.#settled(id, null, JSON.parse(text));
-      else if (kind === KIND.refusal) this.#settled(id, refused(JSON.parse(text)), null);
-      else if (kind === KIND.closing) this.retire(`the scheduler closes the connection: ${text}`, true);
-      else if (kind === KIND.ping) this.#framed?.send(KIND.pong, id, "");
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      this.destroy(`the scheduler answered what is no JSON: ${error.message}`);
-    }
+    if (kind === KIND.answer) this.#answered(id, text);
+    else if (kind === KIND.refusal) this.#refused(id, text);
+    else if (kind === KIND.closing) this.retire(`the scheduler closes the connection: ${text}`, true);
+    else if (kind === KIND.ping) this.#framed?.send(KIND.pong, id, "");
   }
 
-  #settled(id: number, error: Error | null, response: SettleResponse | null): void {
-    const done = this.#pending.get(id);
-    if (!done) return; // forgotten meanwhile
+  #answered(id: number, text: string): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return; // forgotten meanwhile
+    const response = readAnswer(text, pending.wants);
+    if (response) this.#settled(id, pending, null, response);
+    else this.#malformed("it has not the shape of one");
+  }
+
+  #refused(id: number, text: string): void {
+    const pending = this.#pending.get(id);
+    if (!pending) return; // forgotten meanwhile
+    const refusal = readRefusal(text);
+    if (refusal) this.#settled(id, pending, refused(refusal), null);
+    else this.#malformed("a refusal without status, code and error");
+  }
+
+  #settled(id: number, { done }: Pending, error: Error | null, response: SettleResponse | null): void {
     this.#pending.delete(id);
     done(error, response);
     this.#endWhenAnswered();
+  }
+
+  #malformed(fault: string): void {
+    this.destroy(`the scheduler's answer is malformed: ${fault}`);
   }
 
   #leave(reason: string, draining: boolean): void {
@@ -169,7 +189,7 @@ export class SettleConnection {
     this.#leave(reason, false);
     const left = [...this.#pending.values()];
     this.#pending.clear();
-    for (const done of left) done(new Error(reason), null);
+    for (const { done } of left) done(new Error(reason), null);
   }
 
   /** A settle that stays unanswered tells sooner; this is for connections that carry none. */

@@ -30,7 +30,16 @@ export function requestUpgrade(options: UpgradeOptions): { cancel(): void } {
     process.nextTick(onFailed, `${url}: ${(error as Error).message}`); // a URL that cannot be one
     return { cancel: () => {} };
   }
-  request.on("upgrade", (_response, socket: Socket, head) => onOpen(socket, head));
+  request.on("upgrade", ({ headers }, socket: Socket, head) => {
+    if (headers.upgrade?.toLowerCase() === SETTLE_PROTOCOL) {
+      onOpen(socket, head);
+      return;
+    }
+    socket.destroy();
+    onRefused(
+      `the scheduler upgrades to another protocol: ${String(headers.upgrade).slice(0, REASON_LENGTH_MAX)}`,
+    );
+  });
   request.on("response", (response) => {
     void startOf(response).then((text) => {
       onRefused(`the scheduler opens no connection for settles: ${response.statusCode} ${text}`);

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { readAnswer, readRefusal } from "./answers.ts";
+
+const BACKEND = {
+  id: "a",
+  url: "http://[::1]:9001",
+  weight: 1,
+  priority: 0,
+  zone: null,
+  maxInflight: null,
+  inflight: 2,
+  effectiveWeight: 0.5,
+  health: "healthy",
+  mode: "active",
+};
+const POOL = { version: 7, backends: [BACKEND] };
+const ANSWER = { status: "applied", resync: false, picks: ["a", null], version: 7 };
+const read = (answer: unknown) => readAnswer(JSON.stringify(answer), 2);
+
+describe("a scheduler's answer", () => {
+  it.each([ANSWER, { ...ANSWER, pool: POOL }, { ...ANSWER, status: "stale", picks: [null, null] }])(
+    "is taken as it came: %j",
+    (answer) => {
+      expect(read(answer)).toEqual(answer);
+    },
+  );
+
+  it.each([
+    null,
+    [],
+    7,
+    { ...ANSWER, status: "done" },
+    { ...ANSWER, resync: 0 },
+    { ...ANSWER, picks: undefined },
+    { ...ANSWER, picks: { length: 2 } },
+    { ...ANSWER, picks: ["a"] },
+    { ...ANSWER, picks: ["a", 2] },
+    { ...ANSWER, version: "7" },
+  ])("is refused when it has not the shape of one: %j", (answer) => {
+    expect(read(answer)).toBeNull();
+  });
+
+  it.each([
+    null,
+    {},
+    { ...POOL, version: null },
+    { ...POOL, backends: {} },
+    ...[
+      null,
+      { ...BACKEND, id: 1 },
+      { ...BACKEND, url: undefined },
+      { ...BACKEND, url: "nonsense" },
+      { ...BACKEND, url: "http://::1:70000" },
+      { ...BACKEND, url: "http://127.0.0.1:9001/path" },
+      { ...BACKEND, weight: "1" },
+      { ...BACKEND, priority: null },
+      { ...BACKEND, zone: 3 },
+      { ...BACKEND, maxInflight: "many" },
+      { ...BACKEND, inflight: undefined },
+      { ...BACKEND, effectiveWeight: null },
+      { ...BACKEND, health: null },
+      { ...BACKEND, mode: 0 },
+    ].map((backend) => ({ ...POOL, backends: [BACKEND, backend] })),
+  ])("is refused with a pool that cannot be used: %j", (pool) => {
+    expect(read({ ...ANSWER, pool })).toBeNull();
+  });
+
+  it("is refused when it is no JSON", () => {
+    expect(readAnswer("{", 2)).toBeNull();
+  });
+});
+
+describe("a scheduler's refusal", () => {
+  const REFUSAL = { status: 404, code: "unknown_pool", error: "no such pool" };
+
+  it("is taken as it came", () => {
+    expect(readRefusal(JSON.stringify(REFUSAL))).toEqual(REFUSAL);
+  });
+
+  it.each([
+    "{",
+    "null",
+    "[]",
+    ...["status", "code", "error"].map((field) => JSON.stringify({ ...REFUSAL, [field]: null })),
+  ])("is none when it is %s", (text) => {
+    expect(readRefusal(text)).toBeNull();
+  });
+});
