@@ -1,29 +1,38 @@
-// The one place that spells a pool's Redis keys. All of a pool share the hash tag {pool}, hence one slot of a Redis
-// Cluster. docs/redis.md says of each: type, writer, readers, invariant. The order is the order of KEYS in lua/header.lua.
+// The one place that spells a pool's Redis keys. All of a pool begin alike and share the hash tag {pool}, hence one slot
+// of a Redis Cluster: the functions are given `meta` and make the other names from it (lua/pool.lua). docs/redis.md says
+// of each: type, content, invariant.
 
-export const POOL_KEYS = [
-  "meta",
-  "order",
-  "inflight",
-  "weight",
-  "picked",
-  "turns",
-  "caps",
-  "facts",
-  "health",
-  "strikes",
-  "modes",
-  "out",
-  "ewma",
-  "gateways",
-  "seqs",
-] as const;
+/** Besides these there are `order:<zone>` and `row:<gateway>`. */
+export type PoolKey =
+  | "meta"
+  | "order"
+  | "inflight"
+  | "weight"
+  | "draws"
+  | "facts"
+  | "health"
+  | "out"
+  | "picked"
+  | "turns"
+  | "joined"
+  | "full"
+  | "learned"
+  | "judged"
+  | "metrics"
+  | "gateways"
+  | "seqs";
 
-export type PoolKey = (typeof POOL_KEYS)[number];
+/**
+ * What every call names as its keys: one that a pool always has, and one that it never has. So a Redis Cluster that is
+ * moving the slot refuses the call on both ends (TRYAGAIN), instead of letting it see the half of the pool that is there.
+ */
+export const callKeys = (prefix: string, pool: string): [string, string] => [
+  poolKey(prefix, pool, "meta"),
+  `${prefix}:{${pool}}:never`,
+];
 
 export const poolKey = (prefix: string, pool: string, key: PoolKey) => `${prefix}:{${pool}}:${key}`;
 
-export const poolKeys = (prefix: string, pool: string) => POOL_KEYS.map((key) => poolKey(prefix, pool, key));
-
-/** One hash per gateway: backend → how many it has in flight. The gateway's id follows. */
-export const rowPrefix = (prefix: string, pool: string) => `${prefix}:{${pool}}:row:`;
+/** The order of the backends of one zone, where the policy reckons with distance; of those without a zone: `order`. */
+export const orderKey = (prefix: string, pool: string, zone: string) =>
+  `${poolKey(prefix, pool, "order")}:${zone}`;

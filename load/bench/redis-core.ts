@@ -1,6 +1,6 @@
 // What a decision costs the one Redis core that decides for all: the ledger's `settle` beside a bare pipelined ZINCRBY.
 // The two take turns, slice by slice, so that whatever else the machine does meets both alike; each ratio is between
-// neighbouring slices. Redis has a core of its own where the machine has one to spare.
+// neighbouring slices. One pool after the other has the server to itself. Redis has a core of its own where the machine has one to spare.
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { POLICIES, type Policy } from "@evenkeel/core/config/schema-scheduling.ts";
@@ -17,7 +17,6 @@ const BATCHES = [1, 16, 64];
 const USUAL = { backends: 100, wants: 64 };
 const HEADLINE: Policy = "least-connections";
 const PIPELINE = 64;
-const WARM_UP_MS = 300;
 const REDIS_CORE = 0;
 const CLIENT_CORE = 1;
 
@@ -67,17 +66,19 @@ export async function measureRedisCore({ rounds, sliceMs, progress }: CoreOption
     const baselines = new Map<number, Cell>();
     for (const backends of SIZES) baselines.set(backends, await baselineCell(port, backends));
     const cells: Cell[] = [];
-    for (const plan of plans()) cells.push(await settleCell(redis, plan));
-    for (const { load } of [...baselines.values(), ...cells]) await load.run(WARM_UP_MS);
-    for (let round = 1; round <= rounds; round += 1) {
-      progress(`core: round ${round} of ${rounds}, ${cells.length} cells`);
-      for (const cell of cells) {
-        const baseline = baselines.get(cell.backends) as Cell;
+    for (const plan of plans()) {
+      progress(`core: ${plan.policy}, ${plan.backends} backends, batches of ${plan.wants}`);
+      const baseline = baselines.get(plan.backends) as Cell;
+      const cell: Cell = { ...plan, load: await openSettles(redis, plan), slices: [] };
+      await cell.load.run(sliceMs); // until every backend is known
+      for (let round = 1; round <= rounds; round += 1) {
         const before = await slice(client, baseline, sliceMs, null);
         await slice(client, cell, sliceMs, before);
       }
+      await cell.load.close(); // so that the next pool has the server to itself
+      cells.push(cell);
     }
-    for (const { load } of baselines.values()) load.close();
+    for (const { load } of baselines.values()) await load.close();
     redis.disconnect();
     return [...baselines.values(), ...cells].map(rowOf);
   } finally {
@@ -95,13 +96,6 @@ function plans(): { policy: Policy; backends: number; wants: number }[] {
 async function baselineCell(port: number, backends: number): Promise<Cell> {
   const load = await openIncrements(port, backends, PIPELINE);
   return { policy: "zincrby", backends, wants: PIPELINE, load, slices: [] };
-}
-
-async function settleCell(
-  redis: Redis,
-  plan: { policy: Policy; backends: number; wants: number },
-): Promise<Cell> {
-  return { ...plan, load: await openSettles(redis, plan), slices: [] };
 }
 
 async function slice(client: Redis, cell: Cell, ms: number, baseline: Slice | null): Promise<Slice> {

@@ -20,7 +20,7 @@ const LATENCY_US = 20_000;
 export interface Load {
   /** Decisions made meanwhile. */
   run(ms: number): Promise<number>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** ZINCRBY in pipelines over raw sockets: a client that costs next to nothing. */
@@ -45,7 +45,7 @@ export async function openIncrements(port: number, members: number, pipeline: nu
   };
   return {
     run: (ms) => sum(sockets.map((socket) => send(socket, performance.now() + ms))),
-    close: () => {
+    async close() {
       for (const socket of sockets) socket.destroy();
     },
   };
@@ -96,7 +96,7 @@ export async function openSettles(redis: Redis, plan: SettlePlan): Promise<Load>
   );
   return {
     run: (ms) => sum(groups.map((group) => settleUntil(ledger, pool, group, performance.now() + ms))),
-    close: () => {},
+    close: () => ledger.remove(pool, Number.MAX_SAFE_INTEGER),
   };
 }
 

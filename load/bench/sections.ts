@@ -47,7 +47,7 @@ export const SECTIONS: Record<string, Section> = {
     about:
       "The same requests, one by one, through one gateway and through sixteen, to forty backends that serve four at once (a quarter of them half as fast, at half the weight), exponential service, load 0.7. Real processes.",
     async run({ quick, progress }) {
-      const [rounds, roundMs] = quick ? [1, 20_000] : [3, 40_000];
+      const [rounds, roundMs] = quick ? [1, 20_000] : [2, 40_000];
       const rows = await measureFleet({ ...FLEET, rounds, roundMs, progress });
       const [first] = rows;
       return table(

@@ -1,127 +1,96 @@
--- Health: libs/core/health/state.ts, with `strikes` and `untilMs` in keys of their own, so that the usual case (no
--- failures, nobody out) costs one read each.
+-- Health: libs/core/health/state.ts. `out` tells when the unhealthy may return; `failing` in meta counts those with
+-- strikes, so that the usual case (nobody fails, nobody is out) costs nothing.
+local keep_health, set_strikes, rise, change, observe_probe, observe_traffic, return_unproven
+do
 
-local function initial_health(reason, now) return { health = 'healthy', reason = reason, sinceMs = now, streak = 0 } end
-
-local function keep_health(pool, id, state, until_ms)
-  redis.call('HSET', pool.health, id, cjson.encode(state))
-  redis.call('HDEL', pool.strikes, id)
-  if until_ms then
-    redis.call('ZADD', pool.out, until_ms, id)
+function keep_health(pool, b)
+  local more = b.More
+  redis.call('HSET', pool.keys.health, b.Id, cjson.encode({ health = more.health, reason = more.reason,
+    sinceMs = more.sinceMs, streak = more.streak, strikes = more.strikes, untilMs = more.untilMs, mode = more.mode }))
+  if more.health == 'unhealthy' then
+    redis.call('ZADD', pool.keys.out, more.untilMs, b.Id)
+    pool.nextOutMs = min(pool.nextOutMs, more.untilMs)
   else
-    redis.call('ZREM', pool.out, id)
+    redis.call('ZREM', pool.keys.out, b.Id)
   end
 end
 
-local function fall(pool, id, reason, now)
-  local state = { health = 'unhealthy', reason = reason, sinceMs = now, streak = 0 }
-  keep_health(pool, id, state, now + pool.hold_ms)
-  return state
+function set_strikes(pool, b, strikes)
+  if (b.More.strikes or 0) > 0 then pool.failing = pool.failing - 1 end
+  b.More.strikes = strikes
+  if strikes > 0 then pool.failing = pool.failing + 1 end
 end
 
-local function change(pool, id, state)
-  return { backend = id, health = state.health, reason = state.reason, mode = redis.call('HGET', pool.modes, id) or 'active' }
+local function enter(pool, b, health, reason, until_ms)
+  local more = b.More
+  more.health, more.reason, more.sinceMs, more.streak, more.untilMs = health, reason, pool.now, 0, until_ms
+  set_strikes(pool, b, 0)
 end
 
--- Answers the new state when health changed, nil otherwise.
-local function observe_probe(pool, id, state, ok, now)
-  if state.health == 'healthy' then
-    if ok and state.streak == 0 then return nil end
-    if not ok and state.streak + 1 >= pool.fall then return fall(pool, id, 'probe', now) end
-    state.streak = ok and 0 or state.streak + 1
-    redis.call('HSET', pool.health, id, cjson.encode(state))
-    return nil
+function rise(pool, b, reason) enter(pool, b, 'healthy', reason, 0) end
+
+local function fall(pool, b, reason) enter(pool, b, 'unhealthy', reason, pool.now + pool.holdMs) end
+
+function change(b)
+  local more = b.More
+  return { backend = b.Id, health = more.health, reason = more.reason, mode = more.mode }
+end
+
+function observe_probe(pool, b, ok)
+  local more = b.More
+  if more.health == 'healthy' then
+    if ok and more.streak == 0 then return end
+    if ok then
+      more.streak = 0
+    elseif more.streak + 1 >= pool.fall then
+      fall(pool, b, 'probe')
+    else
+      more.streak = more.streak + 1
+    end
+  elseif ok and more.streak + 1 >= pool.rise then
+    rise(pool, b, 'probe')
+  else
+    more.streak = ok and more.streak + 1 or 0
+    more.untilMs = pool.now + pool.holdMs
   end
-  if ok and state.streak + 1 >= pool.rise then
-    local risen = initial_health('probe', now)
-    keep_health(pool, id, risen)
-    return risen
+  keep_health(pool, b)
+end
+
+-- @param failures since the last success among those reported together
+function observe_traffic(pool, b, failures, succeeded)
+  local more = b.More
+  if more.health == 'unhealthy' then
+    if failures == 0 then return end
+    more.untilMs = max(more.untilMs, pool.now + pool.holdMs)
+  else
+    local strikes = (succeeded and 0 or more.strikes) + failures
+    if strikes >= pool.fall then
+      fall(pool, b, 'traffic')
+    elseif strikes == more.strikes then
+      return
+    else
+      set_strikes(pool, b, strikes)
+    end
   end
-  state.streak = ok and state.streak + 1 or 0
-  keep_health(pool, id, state, now + pool.hold_ms)
-  return nil
+  keep_health(pool, b)
 end
 
 -- Backends out for `holdMs` without a sign of failure return, one failure away from leaving again.
-local function return_unproven(pool, now)
-  local due = redis.call('ZRANGEBYSCORE', pool.out, '-inf', now)
-  if #due == 0 then return end
-  local changes = {}
-  for _, id in ipairs(due) do
-    local state = initial_health('probation', now)
-    state.streak = pool.fall - 1
-    keep_health(pool, id, state)
-    if pool.fall > 1 then redis.call('HSET', pool.strikes, id, pool.fall - 1) end
-    changes[#changes + 1] = change(pool, id, state)
+function return_unproven(pool)
+  if pool.now < pool.nextOutMs then return end
+  local due, changes, returned = redis.call('ZRANGEBYSCORE', pool.keys.out, '-inf', pool.now), {}, {}
+  know(pool, due)
+  for i, id in ipairs(due) do
+    local b = pool.backends[id]
+    rise(pool, b, 'probation')
+    b.More.streak = pool.fall - 1
+    set_strikes(pool, b, pool.fall - 1)
+    keep_health(pool, b)
+    changes[i], returned[id] = change(b), true
   end
-  reindex(pool, changes)
+  local first = redis.call('ZRANGE', pool.keys.out, 0, 0, 'WITHSCORES')
+  pool.nextOutMs = tonumber(first[2]) or math.huge
+  if #due > 0 then reindex(pool, returned, changes) end
 end
 
-local function observe_traffic(pool, id, outcomes, strikes, out, now)
-  if out[id] then
-    if outcomes.failuresInRow > 0 then
-      out[id] = math.max(out[id], now + pool.hold_ms)
-      redis.call('ZADD', pool.out, out[id], id)
-    end
-    return nil
-  end
-  local before = tonumber(strikes[id]) or 0
-  local after = (outcomes.success > 0 and 0 or before) + outcomes.failuresInRow
-  if after >= pool.fall then
-    strikes[id], out[id] = nil, now + pool.hold_ms
-    return fall(pool, id, 'traffic', now)
-  end
-  if after == before then return nil end
-  strikes[id] = after
-  if after == 0 then
-    redis.call('HDEL', pool.strikes, id)
-  else
-    redis.call('HSET', pool.strikes, id, after)
-  end
-  return nil
-end
-
-local function average(ewma, id, outcomes)
-  if not ewma[id] or ewma[id] == 0 then
-    ewma[id] = outcomes.latencyUs
-  else
-    local step = ((outcomes.latencyUs - ewma[id]) * outcomes.success) / (outcomes.success + EWMA_SPAN)
-    ewma[id] = math.floor(ewma[id] + step + 0.5)
-  end
-end
-
--- `ewma` has a field for every backend of the pool, so reading it also tells who is one.
-local function observe_outcomes(pool, statements, now)
-  local ids, seen = {}, {}
-  for _, s in ipairs(statements) do
-    for id in pairs(s.outcomes) do
-      if not seen[id] then
-        seen[id] = true
-        ids[#ids + 1] = id
-      end
-    end
-  end
-  if #ids == 0 then return end
-  local ewma = read('HMGET', pool.ewma, ids, {})
-  local strikes, out = hash(pool.strikes), scores(pool.out)
-  for id, until_ms in pairs(out) do out[id] = tonumber(until_ms) end
-  local changes, averages, averaged = {}, {}, {}
-  for _, s in ipairs(statements) do
-    for id, outcomes in pairs(s.outcomes) do
-      if ewma[id] then
-        if outcomes.success > 0 then
-          average(ewma, id, outcomes)
-          averaged[id] = true
-        end
-        local state = observe_traffic(pool, id, outcomes, strikes, out, now)
-        if state then changes[#changes + 1] = change(pool, id, state) end
-      end
-    end
-  end
-  for id in pairs(averaged) do
-    averages[#averages + 1] = id
-    averages[#averages + 1] = ewma[id]
-  end
-  write('HSET', pool.ewma, averages)
-  if #changes > 0 then reindex(pool, changes) end
 end

@@ -1,154 +1,155 @@
--- Picks: the lowest scores are read once, filled up in a heap, and written once. A pick only ever raises a score, so
--- the lowest (wants + excluded) are enough for all wants of the call.
+-- The picks: who serves a want. libs/core/ledger/model/picks.ts
+-- A want is { x = excluded, z = zone, r = ranked, names with blanks between, s = backend of the session }, or PLAIN.
+local serve
+do
 
-local function before(a, b) return a.score < b.score or (a.score == b.score and a.id < b.id) end
+local DRAWS_MAX = 8
+-- Policies under which many have the same load.
+local LEVELLED = { ['least-connections'] = true, first = true }
+local CHANCE_MULTIPLIER, CHANCE_MODULUS = 48271, 2 ^ 31 - 1
 
-local function push(heap, item)
-  local i = #heap + 1
-  while i > 1 do
-    local parent = math.floor(i / 2)
-    if not before(item, heap[parent]) then break end
-    heap[i] = heap[parent]
-    i = parent
-  end
-  heap[i] = item
+local function usable(pool, want, b)
+  return b.N < b.Room and not (want.x and excludes(want, b.Id))
 end
 
-local function pop(heap)
-  local top, last = heap[1], table.remove(heap)
-  if #heap == 0 then return top end
-  local i = 1
-  while true do
-    local child = 2 * i
-    if child > #heap then break end
-    if child < #heap and before(heap[child + 1], heap[child]) then child = child + 1 end
-    if not before(heap[child], last) then break end
-    heap[i] = heap[child]
-    i = child
-  end
-  heap[i] = last
-  return top
+local function next_share(pool)
+  pool.chance = (pool.chance * CHANCE_MULTIPLIER) % CHANCE_MODULUS
+  return pool.chance / CHANCE_MODULUS
 end
 
--- Keeps ticks and turns inside what a score can hold, without changing who is next.
-local function renumber(pool, wants)
-  local moved = false
-  if pool.last_tick + wants > TICK_MAX then
-    local picked = redis.call('ZRANGE', pool.picked, 0, -1)
-    local ranks = {}
-    for rank, id in ipairs(picked) do
-      ranks[#ranks + 1] = rank
-      ranks[#ranks + 1] = id
+local function draw(pool)
+  local at = next_share(pool) * pool.drawWeight
+  local ids = redis.call('ZRANGEBYSCORE', pool.keys.draws, '(' .. exact(at), '+inf', 'LIMIT', 0, 1)
+  return known_backend(pool, ids[1])
+end
+
+-- Draws by weight until one can be used and is not `other`; a starting backend turns down what exceeds its weight.
+-- Answers it and how many draws are left.
+local function draw_other(pool, want, other, draws)
+  while draws > 0 and pool.drawWeight > 0 do
+    draws = draws - 1
+    local b = draw(pool)
+    local declines = b.Weight < b.More.fullWeight and next_share(pool) * b.More.fullWeight > b.Weight
+    if not declines and b ~= other and usable(pool, want, b) then return b, draws end
+  end
+  return nil, draws
+end
+
+-- Its share of all that is in flight on those that may be picked, with this one, times the bound; at least 1.
+local function bound_of(pool, b)
+  return ceil((pool.hashBound * (pool.total + 1) * b.Weight) / pool.totalWeight)
+end
+
+-- Of the statement that is being served; used again by every one.
+local picks = {}
+
+-- How a policy picks, where that is not the lowest score.
+local CHOICES = {
+  random = function(pool, want) return (draw_other(pool, want, nil, DRAWS_MAX)) end,
+
+  ['two-choices'] = function(pool, want)
+    local first, left = draw_other(pool, want, nil, DRAWS_MAX)
+    local second = draw_other(pool, want, first, left)
+    if not first or not second then return first end
+    return score(pool, second) < score(pool, first) and second or first
+  end,
+
+  hash = function(pool, want)
+    for id in string.gmatch(want.r or '', '%S+') do
+      local b = known_backend(pool, id)
+      if usable(pool, want, b) and not too_soon(pool, b) and b.N + 1 <= bound_of(pool, b) then return b end
     end
-    write('ZADD', pool.picked, ranks)
-    pool.last_tick = #picked
-    moved = true
-  end
-  if pool.policy == 'round-robin' then
-    local first = redis.call('ZRANGE', pool.order, 0, 0)
-    know(pool, first)
-    local least = first[1] and math.floor((pool.turn[first[1]] or 0) / pool.w[first[1]]) or 0
-    if least >= TURNS_REBASE_LOAD then
-      local turns = scores(pool.turns)
-      local lower = {}
-      for id, facts in pairs(hash(pool.facts)) do
-        lower[#lower + 1] = math.max(0, (tonumber(turns[id]) or 0) - least * cjson.decode(facts).weight)
-        lower[#lower + 1] = id
-      end
-      write('ZADD', pool.turns, lower)
-      moved = true
-    end
-  end
-  if not moved then return end
-  local ids = redis.call('ZRANGE', pool.weight, 0, -1)
-  pool.n, pool.w, pool.tick, pool.turn, pool.cap, pool.known = {}, {}, {}, {}, {}, {}
-  know(pool, ids)
-  store(pool, ids)
+  end,
+}
+
+local function sticking(pool, want)
+  local b = want.s and known_backend(pool, want.s)
+  return b and usable(pool, want, b) and b or nil
 end
 
-local function candidates(pool, statements)
-  local wants, excluded, distinct = 0, 0, {}
-  for _, s in ipairs(statements) do
-    wants = wants + #s.wants
-    for _, want in ipairs(s.wants) do
-      for _, id in ipairs(want.exclude or {}) do
-        if not distinct[id] then
-          distinct[id] = true
-          excluded = excluded + 1
-        end
-      end
-    end
-  end
-  if wants == 0 then return nil end
-  renumber(pool, wants)
-  local ids = redis.call('ZRANGE', pool.order, 0, wants + excluded - 1)
-  know(pool, ids)
-  local heap = {}
-  for i, id in ipairs(ids) do heap[i] = { id = id, score = score(pool, id) } end
-  return heap
+-- Who could not be picked for a while takes one turn at once, then goes on with the others: nothing is caught up.
+local function take_turn(pool, b)
+  pool.turn = max(pool.turn, b.turns / b.Weight)
+  b.turns = max(b.turns, turns_at(pool.turn, b.Weight)) + 1
 end
 
-local function pick(pool, heap, exclude)
-  local barred, aside, chosen = {}, {}, nil
-  for _, id in ipairs(exclude or {}) do barred[id] = true end
-  while #heap > 0 and not chosen do
-    local item = pop(heap)
-    if barred[item.id] then
-      aside[#aside + 1] = item
+-- By the policy. Answers the backend, and the queue that it is the first of, nil when it may be anywhere.
+local function choose(pool, want)
+  local choice = CHOICES[pool.policy]
+  local b = choice and choice(pool, want)
+  if b then return b end
+  return lowest(pool, want)
+end
+
+-- Answers the backend's id, '' when none may take the want.
+local function pick(pool, gateway, want)
+  local b, first = sticking(pool, want), nil
+  if not b then
+    b, first = choose(pool, want)
+    if not b then return '' end
+    if pool.turned then take_turn(pool, b) end
+  end
+  take(pool, gateway, b)
+  if pool.queues then move(pool, b, first) end
+  return b.Id
+end
+
+-- A run of plain wants where nothing but the lowest score counts: the same as a `pick` for each.
+local function pick_run(pool, gateway, done, run)
+  local q = (pool.queues or open_queues(pool))[1]
+  for i = done + 1, done + run do
+    local b = peek(pool, q)
+    if b then
+      if pool.turned then take_turn(pool, b) end
+      take(pool, gateway, b)
+      b.Key = score(pool, b)
+      if b.Key then sink(q, 1, b.Key, b) else pop(q) end
+    end
+    picks[i] = b and b.Id or ''
+  end
+end
+
+local function serve_each(pool, gateway, s)
+  local by_score_alone = not CHOICES[pool.policy] and not pool.byZone and pool.starting == 0
+  local done = 0
+  for _, want in ipairs(s.wants) do
+    local run = type(want) == 'number' and want or 1
+    if run == want and by_score_alone then
+      pick_run(pool, gateway, done, run)
     else
-      chosen = item
+      for i = done + 1, done + run do picks[i] = pick(pool, gateway, run == want and PLAIN or want) end
     end
+    done = done + run
   end
-  for _, item in ipairs(aside) do push(heap, item) end
-  if not chosen then return nil end
-  local id = chosen.id
-  pool.last_tick = pool.last_tick + 1
-  pool.n[id] = (pool.n[id] or 0) + 1
-  pool.tick[id] = pool.last_tick
-  if pool.policy == 'round-robin' then pool.turn[id] = (pool.turn[id] or 0) + 1 end
-  chosen.score = score(pool, id)
-  if chosen.score then push(heap, chosen) end
-  return id
 end
 
-local function add_to_row(pool, gateway, taken)
-  local key, ids, counts = pool.row_prefix .. gateway, {}, {}
-  for id in pairs(taken) do ids[#ids + 1] = id end
-  local row = read('HMGET', key, ids, {})
-  for _, id in ipairs(ids) do
-    counts[#counts + 1] = id
-    counts[#counts + 1] = (row[id] or 0) + taken[id]
-  end
-  write('HSET', key, counts)
-end
-
-local function serve(pool, statements)
-  local heap = candidates(pool, statements)
-  if not heap then return end
-  local all = {}
+-- Whether all wants of the call are plain; counts them.
+local function all_plain(statements)
+  local wants, plain = 0, true
   for _, s in ipairs(statements) do
-    local taken = {}
-    for i, want in ipairs(s.wants) do
-      local id = pick(pool, heap, want.exclude)
-      s.picks[i] = id or cjson.null
-      if id then
-        add(taken, id, 1)
-        all[id] = true
+    wants = wants + s.wanted
+    plain = plain and (s.wanted == 0 or s.wants[1] == s.wanted)
+  end
+  return plain, wants
+end
+
+function serve(pool, statements)
+  local plain, wants = all_plain(statements)
+  if wants == 0 then return end
+  renumber(pool, wants)
+  local by_levels = plain and LEVELLED[pool.policy] and pool.starting == 0
+  for _, s in ipairs(statements) do
+    if s.wanted > 0 then
+      local gateway = pool.gateways[s.gateway]
+      restate(pool, gateway)
+      if by_levels then
+        pick_from_levels(pool, gateway, s.wanted, picks)
+      else
+        serve_each(pool, gateway, s)
       end
+      s.picks = table.concat(picks, ',', 1, s.wanted)
     end
-    if next(taken) then add_to_row(pool, s.gateway, taken) end
   end
-  local ids, ticks, turns = {}, {}, {}
-  for id in pairs(all) do
-    ids[#ids + 1] = id
-    ticks[#ticks + 1] = pool.tick[id]
-    ticks[#ticks + 1] = id
-    turns[#turns + 1] = pool.turn[id] or 0
-    turns[#turns + 1] = id
-  end
-  if #ids == 0 then return end
-  store(pool, ids)
-  write('ZADD', pool.picked, ticks)
-  if pool.policy == 'round-robin' then write('ZADD', pool.turns, turns) end
-  redis.call('HSET', pool.meta, 'tick', pool.last_tick)
+end
+
 end

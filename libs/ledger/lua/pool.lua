@@ -1,79 +1,89 @@
--- A call's view of its pool. `n`, `weight`, `tick`, `turns`, `cap` are loaded per backend as they are needed.
+-- A call's view of its pool. What `meta` holds as numbers are fields of the same names; backends and rows are read when
+-- they are needed and written when the call ends.
+local NUMBERS, NAMES, SPREAD_EVERY, clock, use_params, new_view, open, order_key, order_keys, save_numbers
+do
 
-local function open(keys, args)
-  local pool = { row_prefix = args[1], channel = args[2], name = args[3] }
-  for i, name in ipairs(NAMES) do pool[name] = keys[i] end
-  local meta = redis.call('HMGET', pool.meta, 'version', 'policy', 'tick', 'rise', 'fall', 'holdMs', 'panic', 'capped')
-  if not meta[1] then return nil end
-  pool.version = tonumber(meta[1])
-  pool.policy = meta[2]
-  pool.last_tick = tonumber(meta[3])
-  pool.rise, pool.fall, pool.hold_ms = tonumber(meta[4]), tonumber(meta[5]), tonumber(meta[6])
-  pool.panic = meta[7] == '1'
-  pool.capped = meta[8] == '1'
-  pool.n, pool.w, pool.tick, pool.turn, pool.cap, pool.known = {}, {}, {}, {}, {}, {}
+NUMBERS = { 'version', 'configVersion', 'panic', 'tick', 'total', 'totalWeight', 'drawWeight', 'chance', 'rampedMs',
+  'learnsAtMs', 'neutralNs', 'neutralRequests', 'turn', 'failing' }
+NAMES = { 'order', 'inflight', 'weight', 'draws', 'facts', 'health', 'out', 'picked', 'turns', 'joined', 'full',
+  'learned', 'judged', 'metrics', 'gateways', 'seqs' }
+SPREAD_EVERY = 128 -- calls
+
+local JUDGED = { ['least-time'] = true, criteria = true }
+local DRAWN = { random = true, ['two-choices'] = true }
+
+function clock(arg)
+  if arg ~= '' then return tonumber(arg) end
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + floor(tonumber(t[2]) / 1000)
+end
+
+-- PoolFacts without its backends, as text. The order of a pool that reckons with distance is kept by zone.
+function use_params(pool, text)
+  local params = cjson.decode(text)
+  for name, value in pairs(params) do pool[name] = value end
+  pool.load = LOADS[pool.policy]
+  pool.usual = pool.load == LOADS['least-connections'] and not pool.slotted
+  pool.judged, pool.drawn, pool.turned = JUDGED[pool.policy], DRAWN[pool.policy], pool.policy == 'round-robin'
+  pool.byZone = pool.policy == 'geo' or (pool.policy == 'criteria' and criterion(pool, 'distance') ~= nil)
+end
+
+function new_view(key)
+  local prefix = string.sub(key, 1, -5) -- without "meta"
+  local pool = { key = key, prefix = prefix, size = 0, calls = 0, stored = {}, keys = {}, backends = {}, gateways = {},
+    touched = { size = 0 }, weighed = {}, taught = {}, restated = {}, expired = {}, seen = {}, seqs = {},
+    neutralMetrics = nil, nextOutMs = 0, oldestSeenMs = 0 }
+  for _, name in ipairs(NAMES) do pool.keys[name] = prefix .. name end
   return pool
 end
 
-local function clock(arg)
-  if arg ~= '' then return tonumber(arg) end
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+local function read_view(key)
+  local pool = new_view(key)
+  local values = redis.call('HMGET', key, 'rev', 'params', unpack(NUMBERS))
+  pool.rev = values[1]
+  use_params(pool, values[2])
+  for i, name in ipairs(NUMBERS) do
+    pool[name] = tonumber(values[i + 2])
+    pool.stored[name] = pool[name]
+  end
+  pool.starting = redis.call('ZCARD', pool.keys.joined)
+  return pool
 end
 
--- Loads what a score needs of the backends not yet loaded.
-local function know(pool, ids)
-  local missing = {}
-  for _, id in ipairs(ids) do
-    if not pool.known[id] then
-      pool.known[id] = true
-      missing[#missing + 1] = id
+function open(keys, args)
+  use_globals()
+  local rev = redis.call('HGET', keys[1], 'rev')
+  if not rev then return nil end
+  local pool = take_remembered(keys[1])
+  if not pool or pool.rev ~= rev then pool = read_view(keys[1]) end
+  pool.channel, pool.name, pool.now = args[1], args[2], clock(args[3])
+  return pool
+end
+
+function order_key(pool, b)
+  return pool.byZone and b.More.zone and pool.keys.order .. ':' .. b.More.zone or pool.keys.order
+end
+
+function order_keys(pool)
+  local keys = { pool.keys.order }
+  if pool.byZone then
+    for i, zone in ipairs(pool.zones) do keys[i + 1] = pool.keys.order .. ':' .. zone end
+  end
+  return keys
+end
+
+function save_numbers(pool)
+  pool.rev = new_rev()
+  local changed, stored = { 'rev', pool.rev }, pool.stored
+  for i = 1, #NUMBERS do
+    local name = NUMBERS[i]
+    local number = pool[name]
+    if number ~= stored[name] then
+      stored[name] = number
+      add(changed, name, number)
     end
   end
-  if #missing == 0 then return end
-  read('ZMSCORE', pool.inflight, missing, pool.n)
-  read('ZMSCORE', pool.weight, missing, pool.w)
-  read('ZMSCORE', pool.picked, missing, pool.tick)
-  if pool.policy == 'round-robin' then read('ZMSCORE', pool.turns, missing, pool.turn) end
-  if pool.capped then read('HMGET', pool.caps, missing, pool.cap) end
+  redis.call('HSET', pool.key, unpack(changed))
 end
 
-local LOADS = {
-  ['least-connections'] = function(pool, id)
-    local n = pool.n[id] or 0
-    return n == 0 and 0 or (n + 0.5) / pool.w[id]
-  end,
-  ['round-robin'] = function(pool, id) return (pool.turn[id] or 0) / pool.w[id] end,
-}
-
--- Nil while a pick may not take the backend: not eligible, or full.
-local function score(pool, id)
-  if not pool.w[id] then return nil end
-  if pool.cap[id] and (pool.n[id] or 0) >= pool.cap[id] then return nil end
-  local load = math.min(math.floor(LOADS[pool.policy](pool, id) * LOAD_STEPS), LOAD_MAX)
-  return load * TICK_SPAN + (pool.tick[id] or 0)
-end
-
--- Writes counts and index of these backends, which must be known.
-local function store(pool, ids)
-  local counts, zeros, order, gone = {}, {}, {}, {}
-  for _, id in ipairs(ids) do
-    local n, value = pool.n[id] or 0, score(pool, id)
-    if n > 0 then
-      counts[#counts + 1] = n
-      counts[#counts + 1] = id
-    else
-      zeros[#zeros + 1] = id
-    end
-    if value then
-      order[#order + 1] = value
-      order[#order + 1] = id
-    else
-      gone[#gone + 1] = id
-    end
-  end
-  write('ZADD', pool.inflight, counts)
-  write('ZREM', pool.inflight, zeros)
-  write('ZADD', pool.order, order)
-  write('ZREM', pool.order, gone)
 end

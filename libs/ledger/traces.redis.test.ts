@@ -1,0 +1,159 @@
+// Random histories, gone through by the model and by Redis side by side. LEDGER_TRACES sets how many.
+import { POOL } from "@evenkeel/core/ledger/fixtures.ts";
+import type { PoolState, Rows, SettleResult } from "@evenkeel/core/ledger/ledger.ts";
+import { createModelLedger } from "@evenkeel/core/ledger/model.ts";
+import { createLog } from "@evenkeel/runtime/log.ts";
+import { openRedis, type Redis } from "@evenkeel/runtime/redis.ts";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { orderKey, type PoolKey, poolKey } from "./keys.ts";
+import { createRedisLedger } from "./redis-ledger.ts";
+import { player, type Step, type Trace, traces, ZONES } from "./test-support/trace.ts";
+
+const TRACES = Number(process.env.LEDGER_TRACES ?? 200);
+const SEED = Number(process.env.LEDGER_TRACES_SEED ?? 20_261_121);
+const STEPS_MAX = 30;
+const MS_PER_TRACE_MAX = 600;
+
+const log = createLog("silent", { role: "test", id: "test" });
+let redis: Redis;
+let prefixes = 0;
+
+beforeAll(async () => {
+  redis = openRedis({ url: inject("redisUrl"), name: "traces-test", commandTimeoutMs: 10_000 }, log);
+  await new Promise((resolve) => redis.once("ready", resolve));
+});
+afterAll(() => redis.disconnect());
+
+/** How often what a trace is meant to reach was reached. */
+const reached = new Map<string, number>();
+const reach = (what: string, times = 1) => reached.set(what, (reached.get(what) ?? 0) + times);
+
+describe("random traces of settles, losses, duplicates, late arrivals, expiries, health, mode, policy and weight changes", () => {
+  it(
+    "are answered alike by Redis and the model, and leave in Redis exactly what follows from the rows and facts",
+    async () => {
+      await fc.assert(fc.asyncProperty(traces(STEPS_MAX), goThrough), { numRuns: TRACES, seed: SEED });
+      if (process.env.LEDGER_TRACES)
+        process.stderr.write(`${JSON.stringify(Object.fromEntries([...reached].sort()))}\n`);
+      for (const what of MEANT_TO_REACH) expect(reached.get(what) ?? 0, what).toBeGreaterThan(TRACES / 20);
+    },
+    TRACES * MS_PER_TRACE_MAX,
+  );
+});
+
+async function goThrough({ start, steps }: Trace): Promise<void> {
+  let nowMs = 1_700_000_000_000;
+  const prefix = `traces-test-${process.pid}-${prefixes++}`;
+  const key = (name: PoolKey) => poolKey(prefix, POOL, name);
+  const real = createRedisLedger({ redis, prefix, clock: () => nowMs });
+  const model = createModelLedger(() => nowMs);
+  await real.configure(start);
+  await model.configure(start);
+  const playReal = player(real, start);
+  const playModel = player(model, start);
+  let policy = start.policy;
+  for (const s of [...steps, { kind: "read" } as const]) {
+    if (s.kind === "advance") nowMs += s.ms;
+    if (s.kind === "forget") await redis.hset(key("meta"), "rev", "another");
+    if (s.kind === "configure") policy = s.facts.policy;
+    if (s.kind === "change") policy = s.policy;
+    const answer = await playModel(s);
+    expect(await playReal(s)).toEqual(answer);
+    const stored = await storedIn(prefix);
+    expect(stored.order).toEqual(model.order(POOL));
+    expectSums(stored, await model.rows(POOL));
+    note(s, policy, answer);
+  }
+  await real.remove(POOL, Number.MAX_SAFE_INTEGER);
+  expect(await redis.keys(`${prefix}*`)).toEqual([]);
+}
+
+interface Stored {
+  order: Map<string, number>;
+  inflight: Map<string, number>;
+  weight: Map<string, number>;
+  total: number;
+  totalWeight: number;
+  rows: Rows;
+}
+
+async function storedIn(prefix: string): Promise<Stored> {
+  const key = (name: PoolKey) => poolKey(prefix, POOL, name);
+  const sets = [
+    key("order"),
+    ...ZONES.map((zone) => orderKey(prefix, POOL, zone)),
+    key("inflight"),
+    key("weight"),
+  ];
+  const pipeline = redis.pipeline();
+  for (const set of sets) pipeline.call("ZRANGE", set, 0, -1, "WITHSCORES");
+  pipeline.hmget(key("meta"), "total", "totalWeight");
+  const [answers, rows] = await Promise.all([
+    pipeline.exec(),
+    createRedisLedger({ redis, prefix }).rows(POOL),
+  ]);
+  const values = (answers ?? []).map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  });
+  const [total, totalWeight] = (values.pop() as string[]).map(Number) as [number, number];
+  const [weight, inflight, ...orders] = (values as string[][][]).map(scores).reverse() as [
+    Map<string, number>,
+    Map<string, number>,
+  ];
+  const order = new Map((orders as Map<string, number>[]).flatMap((part) => [...part]));
+  return { order, inflight, weight, total, totalWeight, rows };
+}
+
+const scores = (pairs: string[][]) => new Map(pairs.map(([id, score]) => [String(id), Number(score)]));
+
+function expectSums({ inflight, weight, total, totalWeight, rows }: Stored, modelRows: Rows): void {
+  expect(rows).toEqual(modelRows);
+  const sums = new Map<string, number>();
+  for (const row of Object.values(rows))
+    for (const [id, n] of Object.entries(row)) sums.set(id, (sums.get(id) ?? 0) + n);
+  const add = (a: number, b: number) => a + b;
+  expect(inflight).toEqual(sums);
+  expect(total).toBe([...weight.keys()].map((id) => sums.get(id) ?? 0).reduce(add, 0));
+  expect(totalWeight).toBe([...weight.values()].reduce(add, 0));
+}
+
+const MEANT_TO_REACH = [
+  ...["least-connections", "round-robin", "least-time", "two-choices", "random"].map((p) => `picks by ${p}`),
+  ...["first", "hash", "geo", "criteria"].map((p) => `picks by ${p}`),
+  ...["no pick", "stale", "resync", "panic", "out", "slow start", "several tiers", "full backend"],
+  ...["session kept", "ranked first", "metrics", "clock set back", "silent gateways", "forgotten"],
+];
+
+function note(s: Step, policy: string, answer: unknown): void {
+  if (s.kind === "forget") reach("forgotten");
+  if (s.kind === "advance" && s.ms < 0) reach("clock set back");
+  if (s.kind === "advance" && s.ms > 3_000) reach("silent gateways");
+  if (s.kind === "settle") noteReplies(s, policy, answer as SettleResult);
+  if (s.kind === "read") noteState(answer as PoolState);
+}
+
+function noteReplies(s: Step & { kind: "settle" }, policy: string, { replies }: SettleResult): void {
+  for (const [i, { status, resync, picks }] of replies.entries()) {
+    if (status === "stale") reach("stale");
+    if (resync) reach("resync");
+    for (const [j, id] of picks.entries()) {
+      const want = s.statements[i]?.wants[j];
+      reach(id ? `picks by ${policy}` : "no pick");
+      if (id && want?.stick === id) reach("session kept");
+      if (id && policy === "hash" && want?.ranked?.[0] === id) reach("ranked first");
+    }
+  }
+}
+
+function noteState({ panic, backends }: PoolState): void {
+  if (panic) reach("panic");
+  for (const b of backends) {
+    if (b.health === "unhealthy") reach("out");
+    if (b.effectiveWeight > 0 && b.effectiveWeight < b.weight) reach("slow start");
+    if (b.maxInflight !== null && b.inflight >= b.maxInflight) reach("full backend");
+    if (b.effectiveWeight > 0 && b.priority > 0) reach("several tiers");
+    if (Object.keys(b.metrics).length > 0) reach("metrics");
+  }
+}
