@@ -1,11 +1,13 @@
 // Whether more gateways make it worse, on real processes: the same load, request for request, on one gateway and on
 // many, over backends that queue. One count shared by all of them should make no difference.
+
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import { startCluster } from "../../test/support/cluster.ts";
 import { createClient } from "../../test/support/load.ts";
 import { type Pace, startPacedBackends } from "../../test/support/paced.ts";
 import { consecutivePorts } from "../../test/support/scene.ts";
 import { createRandom, exponential } from "../simulate/chance.ts";
+import { median } from "./median.ts";
 
 const POOL = "fleet";
 const SLOTS = 4;
@@ -25,11 +27,15 @@ export interface FleetOptions {
   progress(line: string): void;
 }
 
+/** Medians over the rounds. */
 export interface FleetRow {
   gateways: number;
+  /** Of all rounds. */
   requests: number;
   p50Ms: number;
   p99Ms: number;
+  /** Its p99 ÷ that of the first number of gateways in the same round. */
+  p99Ratio: number;
 }
 
 interface Request {
@@ -37,21 +43,22 @@ interface Request {
   serviceMs: number;
 }
 
-/** Rounds over the numbers of gateways take turns; a row sums up all rounds of one number. */
+/** Rounds over the numbers of gateways take turns, so that whatever else the machine does meets all of them. */
 export async function measureFleet(options: FleetOptions): Promise<FleetRow[]> {
   const paces = pacesOf(options.backends);
   const requests = arrivals(options, paces);
-  const tookMs = new Map<number, number[]>();
+  const rounds: Round[][] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
+    const measured: Round[] = [];
     for (const gateways of options.gateways) {
       options.progress(
         `fleet: ${gateways} gateway(s), round ${round} of ${options.rounds}, ${requests.length} requests`,
       );
-      const took = await runRound(gateways, paces, requests, options);
-      tookMs.set(gateways, [...(tookMs.get(gateways) ?? []), ...took]);
+      measured.push(roundOf(await runRound(gateways, paces, requests, options)));
     }
+    rounds.push(measured);
   }
-  return [...tookMs].map(([gateways, took]) => rowOf(gateways, took));
+  return options.gateways.map((gateways, i) => rowOf(gateways, rounds, i));
 }
 
 const pacesOf = (backends: number): Pace[] =>
@@ -137,8 +144,26 @@ async function send(urls: readonly string[], requests: readonly Request[]): Prom
   return tookMs;
 }
 
-function rowOf(gateways: number, tookMs: readonly number[]): FleetRow {
+interface Round {
+  requests: number;
+  p50Ms: number;
+  p99Ms: number;
+}
+
+function roundOf(tookMs: readonly number[]): Round {
   const sorted = Float64Array.from(tookMs).sort();
   const at = (share: number) => sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN;
-  return { gateways, requests: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return { requests: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99) };
+}
+
+/** @param rounds in each, one for every number of gateways; `i` is this one's place among them */
+function rowOf(gateways: number, rounds: readonly (readonly Round[])[], i: number): FleetRow {
+  const own = rounds.map((round) => round[i] as Round);
+  return {
+    gateways,
+    requests: own.reduce((sum, { requests }) => sum + requests, 0),
+    p50Ms: median(own.map(({ p50Ms }) => p50Ms)),
+    p99Ms: median(own.map(({ p99Ms }) => p99Ms)),
+    p99Ratio: median(own.map(({ p99Ms }, round) => p99Ms / (rounds[round]?.[0]?.p99Ms ?? Number.NaN))),
+  };
 }

@@ -3,6 +3,7 @@
 // that whatever else the machine does meets both alike.
 import { type ClosedLoop, type Latencies, openClosedLoop } from "./closed-loop.ts";
 import { type Counters, type HopCluster, startHopCluster } from "./hop-cluster.ts";
+import { median } from "./median.ts";
 
 const WARM_UP_MS = 3_000;
 
@@ -138,11 +139,4 @@ function summary(fixed: readonly Round[], decided: readonly Round[], clientCpuUs
       redis: perDecisionUs(({ redisCpuS }) => redisCpuS),
     },
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length % 2 === 1) return sorted[middle] as number;
-  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }

@@ -9,6 +9,7 @@ import { openRedis } from "@evenkeel/runtime/redis.ts";
 import type { Redis } from "ioredis";
 import { freePort } from "../../libs/cli/supervisor/ports.ts";
 import { openNursery } from "../../test/support/redis-process.ts";
+import { median } from "./median.ts";
 import { type Load, openIncrements, openSettles } from "./redis-load.ts";
 
 const SIZES = [10, 100, 1_000, 10_000];
@@ -125,14 +126,6 @@ function rowOf({ policy, backends, wants, slices }: Cell): CoreRow {
     busy: middle("busy"),
     ofZincrby: middle("ofZincrby"),
   };
-}
-
-function median(values: number[]): number {
-  const sorted = values.sort((a, b) => a - b);
-  const half = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1
-    ? (sorted[half] as number)
-    : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2;
 }
 
 async function cpuSeconds(client: Redis): Promise<number> {
