@@ -52,7 +52,7 @@ function renderPool(shown: ShownPool, nowMs: number): string {
     `${inflight} in flight`,
     `version ${version}`,
   ];
-  if (panic) facts.push("PANIC: too few are healthy, all active ones of the first tier are used");
+  if (panic) facts.push("PANIC: too few are healthy, all active ones are used");
   const columns = COLUMNS.filter((column) => column.shown?.(shown) ?? true);
   const rows = backends.map((backend) => columns.map(({ cell }) => cell(backend, nowMs)));
   const headings = columns.map(({ heading }) => heading);

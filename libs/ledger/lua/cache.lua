@@ -13,7 +13,7 @@ local REMEMBERED_BYTES_MAX = 128 * 2 ^ 20 -- of all pools; past it all are forgo
 local remembered, remembered_size = {}, 0
 local mark, calls = nil, 0
 
--- A call takes the pool out and puts it back when it has succeeded: one that fails leaves nothing half changed.
+-- A call takes the pool out and puts it back when it has succeeded: what a failed one has half changed is forgotten.
 function take_remembered(key)
   local pool = remembered[key]
   if not pool then return nil end

@@ -56,7 +56,7 @@ export const PoolStateSchema = Type.Object({
   version: Type.Integer(),
   policy: Type.Enum([...POLICIES]),
   panic: Type.Boolean({
-    description: "Fewer than `panicPercent` are healthy, so all active ones of the first tier are used",
+    description: "Fewer than `panicPercent` are healthy, so all active ones of the tiers in use are used",
   }),
   backends: Type.Array(BackendStateSchema),
 });
