@@ -1,7 +1,19 @@
 // From the configuration as written to the one the services run on: every default filled in, nothing optional
 // but what is truly absent. Call it only with a document that `check` accepted.
 import { type DistanceTable, distanceTable } from "./geography.ts";
+import { type RouteAccess, resolveAccess } from "./resolve-access.ts";
+import { type ListenerHttp, resolveListenerHttp } from "./resolve-listeners.ts";
+import {
+  type PoolUpstream,
+  type Protection,
+  type RouteResilience,
+  resolveProtection,
+  resolveResilience,
+  resolveUpstream,
+} from "./resolve-resilience.ts";
+import { type RouteRouting, resolveRouting } from "./resolve-routing.ts";
 import { type PoolScheduling, resolveScheduling } from "./resolve-scheduling.ts";
+import { type ListenerStreams, resolveListenerStreams } from "./resolve-streams.ts";
 import {
   type ConfigDocument,
   type GeographyDocument,
@@ -11,21 +23,19 @@ import {
   type RouteDocument,
 } from "./schema.ts";
 
-export interface Listener {
+export interface Listener extends ListenerHttp, ListenerStreams {
   name: string;
-  protocol: "http";
+  protocol: ListenerDocument["protocol"];
   port: number;
   address: string;
 }
 
-export interface Route {
+export interface Route extends RouteRouting, RouteAccess, RouteResilience {
   name: string;
-  match: { host: string | null; path: string };
   proxy: "static" | "dynamic";
   pool: string;
   /** The bound backend of a static route, null otherwise. */
   backend: string | null;
-  timeouts: { responseHeadersMs: number; idleMs: number };
 }
 
 export interface Backend {
@@ -49,14 +59,13 @@ export interface Probing {
   timeoutMs: number;
 }
 
-export interface Pool extends PoolScheduling {
+export interface Pool extends PoolScheduling, PoolUpstream {
   name: string;
   backends: Backend[];
   probing: Probing | null;
   rise: number;
   fall: number;
   ejectMs: number;
-  connectTimeoutMs: number;
 }
 
 /** Where requests come from. */
@@ -68,7 +77,7 @@ export interface Geography {
   maxmind: string | null;
 }
 
-export interface Config {
+export interface Config extends Protection {
   listeners: Listener[];
   routes: Route[];
   pools: Pool[];
@@ -84,20 +93,29 @@ export function resolveConfig(document: ConfigDocument): Config {
     routes: document.routes.map(resolveRoute),
     pools: document.pools.map((pool) => resolved(pool, distances)),
     geography: resolveGeography(document.geography),
+    ...resolveProtection(document),
     debugHeaders: document.debugHeaders ?? false,
     trustedProxies: document.trustedProxies ?? [],
   };
 }
 
-const resolveListener = (listener: ListenerDocument): Listener => ({ address: "0.0.0.0", ...listener });
+const resolveListener = (listener: ListenerDocument): Listener => ({
+  name: listener.name,
+  protocol: listener.protocol,
+  port: listener.port,
+  address: listener.address ?? "0.0.0.0",
+  ...resolveListenerHttp(listener),
+  ...resolveListenerStreams(listener),
+});
 
 const resolveRoute = (route: RouteDocument): Route => ({
   name: route.name,
-  match: { host: route.match.host?.toLowerCase() ?? null, path: route.match.path ?? "/*" },
   proxy: route.proxy,
   pool: route.pool,
   backend: route.backend ?? null,
-  timeouts: { responseHeadersMs: 30_000, idleMs: 60_000, ...route.timeouts },
+  ...resolveRouting(route),
+  ...resolveAccess(route),
+  ...resolveResilience(route),
 });
 
 const resolveGeography = (geography: GeographyDocument | undefined): Geography => ({
@@ -142,5 +160,5 @@ const resolved = (pool: PoolDocument, distances: DistanceTable): Pool => ({
   rise: pool.health?.rise ?? 2,
   fall: pool.health?.fall ?? 3,
   ejectMs: pool.ejectMs ?? 10_000,
-  connectTimeoutMs: pool.connectTimeoutMs ?? 2_000,
+  ...resolveUpstream(pool),
 });

@@ -11,8 +11,13 @@ import {
 } from "./patterns.ts";
 import { pointer } from "./problem.ts";
 import { checked, type Draft, entries, type Part, type Rule, repeated } from "./rule.ts";
+import { ACCESS_RULES } from "./rules-access.ts";
 import { GEOGRAPHY_RULES } from "./rules-geography.ts";
+import { LISTENER_RULES } from "./rules-listeners.ts";
+import { RESILIENCE_RULES } from "./rules-resilience.ts";
+import { ROUTING_RULES } from "./rules-routing.ts";
 import { SCHEDULING_RULES } from "./rules-scheduling.ts";
+import { STREAM_RULES } from "./rules-streams.ts";
 import { didYouMean } from "./suggest.ts";
 
 export const RULES: Record<string, Rule> = {
@@ -25,6 +30,11 @@ export const RULES: Record<string, Rule> = {
   routePatterns,
   addresses,
   probes,
+  ...LISTENER_RULES,
+  ...STREAM_RULES,
+  ...ROUTING_RULES,
+  ...ACCESS_RULES,
+  ...RESILIENCE_RULES,
   ...SCHEDULING_RULES,
   ...GEOGRAPHY_RULES,
 };

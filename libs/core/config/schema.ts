@@ -2,7 +2,12 @@
 // published JSON Schema. Defaults live here, beside the field they belong to; `resolve.ts` applies them.
 import Type, { type Static } from "typebox";
 import { closed, LIMITS, Ms, Name } from "./fields.ts";
+import { ACCESS_FIELDS } from "./schema-access.ts";
+import { LISTENER_FIELDS } from "./schema-listeners.ts";
+import { PROTECTION_FIELDS, ROUTE_RESILIENCE_FIELDS, UPSTREAM_FIELDS } from "./schema-resilience.ts";
+import { ROUTING_FIELDS, RouteMatchSchema } from "./schema-routing.ts";
 import { GeographySchema, SCHEDULING_FIELDS } from "./schema-scheduling.ts";
+import { STREAM_LISTENER_FIELDS } from "./schema-streams.ts";
 
 export { LIMITS, NAME_PATTERN } from "./fields.ts";
 export { POLICIES, type Policy } from "./schema-scheduling.ts";
@@ -10,9 +15,14 @@ export { POLICIES, type Policy } from "./schema-scheduling.ts";
 export const ListenerSchema = Type.Object(
   {
     name: Name("Unique among listeners"),
-    protocol: Type.Enum(["http"], { description: "http: HTTP/1.1" }),
+    protocol: Type.Enum(["http", "tcp", "tls", "udp"], {
+      description:
+        "http: HTTP/1.1 and HTTP/2. tcp: bytes. tls: TLS passed through, routed by its server name. udp: datagrams",
+    }),
     port: Type.Integer({ minimum: 0, maximum: 65_535, description: "0 lets the system choose" }),
     address: Type.Optional(Type.String({ default: "0.0.0.0", description: "Local address to bind" })),
+    ...LISTENER_FIELDS,
+    ...STREAM_LISTENER_FIELDS,
   },
   closed,
 );
@@ -20,27 +30,15 @@ export const ListenerSchema = Type.Object(
 export const RouteSchema = Type.Object(
   {
     name: Name("Unique among routes"),
-    match: Type.Object(
-      {
-        host: Type.Optional(Type.String({ description: "shop.example.com, or *.example.com" })),
-        path: Type.Optional(Type.String({ description: "/exact, or /prefix/*", default: "/*" })),
-      },
-      closed,
-    ),
+    match: RouteMatchSchema,
     proxy: Type.Enum(["static", "dynamic"], {
       description: "static: bound to one backend. dynamic: scheduled over the pool",
     }),
     pool: Name("The pool this route is served from"),
     backend: Type.Optional(Name("static only: the backend it is bound to")),
-    timeouts: Type.Optional(
-      Type.Object(
-        {
-          responseHeadersMs: Ms("From request sent to response headers; past it 504", 30_000),
-          idleMs: Ms("Longest silence inside a response body", 60_000),
-        },
-        closed,
-      ),
-    ),
+    ...ROUTING_FIELDS,
+    ...ACCESS_FIELDS,
+    ...ROUTE_RESILIENCE_FIELDS,
   },
   closed,
 );
@@ -106,7 +104,7 @@ export const PoolSchema = Type.Object(
     ...SCHEDULING_FIELDS,
     backends: Type.Array(BackendSchema, { maxItems: LIMITS.backendsPerPool }),
     health: Type.Optional(HealthSchema),
-    connectTimeoutMs: Ms("Longest TCP connect to a backend", 2_000),
+    ...UPSTREAM_FIELDS,
     ejectMs: Ms("A backend out without a confirming probe returns on probation after this", 10_000, 100),
   },
   closed,
@@ -118,6 +116,7 @@ export const ConfigSchema = Type.Object(
     routes: Type.Array(RouteSchema, { maxItems: LIMITS.routes }),
     pools: Type.Array(PoolSchema, { maxItems: LIMITS.pools }),
     geography: Type.Optional(GeographySchema),
+    ...PROTECTION_FIELDS,
     debugHeaders: Type.Optional(
       Type.Boolean({ default: false, description: "Adds x-evenkeel-backend to responses" }),
     ),

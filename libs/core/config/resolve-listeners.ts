@@ -1,0 +1,41 @@
+// What an HTTP listener offers, with every default filled in.
+import type { ListenerDocument } from "./schema.ts";
+
+/** What one client may take of a listener. */
+export interface HttpLimits {
+  /** Request line and header section; past it 431. */
+  headerBytes: number;
+  /** Fields of a header section; past it 431. */
+  headers: number;
+  /** For the whole header section, counted from its first byte; past it 408. */
+  headersTimeoutMs: number;
+  /** A connection without a request is closed after this. */
+  keepAliveMs: number;
+  /** Longest silence of a client that is to send the rest of a body, or to read an answer. */
+  clientIdleMs: number;
+  /** Open connections of the listener; more are closed at once. */
+  connections: number;
+  /** Open connections of one client address; null: not bounded. */
+  connectionsPerAddress: number | null;
+  /** HTTP/2: requests of one connection at once. */
+  streams: number;
+}
+
+export interface ListenerHttp {
+  limits: HttpLimits;
+}
+
+export const DEFAULT_HTTP_LIMITS: HttpLimits = {
+  headerBytes: 16 * 1024,
+  headers: 100,
+  headersTimeoutMs: 10_000,
+  keepAliveMs: 75_000,
+  clientIdleMs: 30_000,
+  connections: 50_000,
+  connectionsPerAddress: null,
+  streams: 100,
+};
+
+export const resolveListenerHttp = (_listener: ListenerDocument): ListenerHttp => ({
+  limits: DEFAULT_HTTP_LIMITS,
+});
