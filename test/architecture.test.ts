@@ -31,11 +31,12 @@ const THIRD_PARTIES: Record<string, RegExp> = {
   yaml: /^libs\/core\/config\/parse\.ts$/,
   ioredis: /^libs\/runtime\/redis(-cluster)?\.ts$/,
   pino: /^libs\/runtime\/log\.ts$/,
-  "prom-client": /^libs\/runtime\/(metrics|admin-server)\.ts$/,
+  "prom-client": /^libs\/runtime\/(metrics|metric-families|admin-server)\.ts$/,
   fastify: /^libs\/runtime\/admin-server\.ts$|^services\/scheduler\/api\/|^services\/gateway\/admin\.ts$/,
   "@fastify/swagger": /^services\/scheduler\/api\//,
   maxmind: /^services\/gateway\/asking\/location-file\.ts$/,
-  undici: /^services\/gateway\/(upstream|proxy)\//,
+  undici: /^services\/gateway\/access\/(subrequest|services)\.ts$/,
+  jose: /^services\/gateway\/access\/(jwt|key-source)\.ts$/,
   bullmq: /^services\/health-monitor\/sweep\//,
 };
 

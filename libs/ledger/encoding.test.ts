@@ -13,11 +13,21 @@ describe("statements on their way to Redis", () => {
           { exclude: ["a"], zone: "eu" },
           { exclude: [] },
           { ranked: ["a", "b"], stick: "c" },
+          { prefer: { backend: "a", below: 8 } },
         ],
       }),
     ]);
     expect(JSON.parse(heads as string)).toEqual([
-      ["g1", 7, 1, ["a", 2, "b", 0], [3, { x: ["a"], z: "eu" }, 1, { r: "a b", s: "c" }], 6, 0, 0],
+      [
+        "g1",
+        7,
+        1,
+        ["a", 2, "b", 0],
+        [3, { x: ["a"], z: "eu" }, 1, { r: "a b", s: "c" }, { p: "a", b: 8 }],
+        7,
+        0,
+        0,
+      ],
     ]);
   });
 

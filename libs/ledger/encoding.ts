@@ -39,24 +39,38 @@ interface EncodedWant {
   z?: string | undefined;
   r?: string | undefined;
   s?: string | undefined;
+  p?: string | undefined;
+  b?: number | undefined;
 }
 
 /** A number stands for that many wants without any wishes. */
 function encodeWants(wants: readonly Want[]): (number | EncodedWant)[] {
   const encoded: (number | EncodedWant)[] = [];
   let plain = 0;
-  for (const { exclude, zone, ranked, stick } of wants) {
-    if (!exclude?.length && zone === undefined && !ranked?.length && stick === undefined) {
+  for (const want of wants) {
+    if (isPlain(want)) {
       plain += 1;
       continue;
     }
     if (plain > 0) encoded.push(plain);
     plain = 0;
-    encoded.push({ x: exclude?.length ? exclude : undefined, z: zone, r: ranked?.join(" "), s: stick });
+    encoded.push(encodeWant(want));
   }
   if (plain > 0) encoded.push(plain);
   return encoded;
 }
+
+const isPlain = ({ exclude, zone, ranked, stick, prefer }: Want): boolean =>
+  !exclude?.length && zone === undefined && !ranked?.length && stick === undefined && prefer === undefined;
+
+const encodeWant = ({ exclude, zone, ranked, stick, prefer }: Want): EncodedWant => ({
+  x: exclude?.length ? exclude : undefined,
+  z: zone,
+  r: ranked?.join(" "),
+  s: stick,
+  p: prefer?.backend,
+  b: prefer?.below,
+});
 
 export function decodeReplies(text: string, statements: readonly Statement[]): SettleResult {
   const [version, ...lines] = text.split("\n");

@@ -63,7 +63,7 @@ async function goThrough({ start, steps }: Trace): Promise<void> {
     const stored = await storedIn(prefix);
     expect(stored.order).toEqual(model.order(POOL));
     expectSums(stored, await model.rows(POOL));
-    note(s, policy, answer);
+    note(s, policy, answer, stored);
   }
   await real.remove(POOL, Number.MAX_SAFE_INTEGER);
   expect(await redis.keys(`${prefix}*`)).toEqual([]);
@@ -123,18 +123,33 @@ const MEANT_TO_REACH = [
   ...["least-connections", "round-robin", "least-time", "two-choices", "random"].map((p) => `picks by ${p}`),
   ...["first", "hash", "geo", "criteria"].map((p) => `picks by ${p}`),
   ...["no pick", "stale", "resync", "panic", "out", "slow start", "several tiers", "full backend"],
-  ...["session kept", "ranked first", "metrics", "clock set back", "silent gateways", "forgotten"],
+  ...[
+    "session kept",
+    "preferred",
+    "preferred, of a tier not needed",
+    "spilled",
+    "ranked first",
+    "metrics",
+    "clock set back",
+    "silent gateways",
+    "forgotten",
+  ],
 ];
 
-function note(s: Step, policy: string, answer: unknown): void {
+function note(s: Step, policy: string, answer: unknown, { weight }: Stored): void {
   if (s.kind === "forget") reach("forgotten");
   if (s.kind === "advance" && s.ms < 0) reach("clock set back");
   if (s.kind === "advance" && s.ms > 3_000) reach("silent gateways");
-  if (s.kind === "settle") noteReplies(s, policy, answer as SettleResult);
+  if (s.kind === "settle") noteReplies(s, policy, answer as SettleResult, weight);
   if (s.kind === "read") noteState(answer as PoolState);
 }
 
-function noteReplies(s: Step & { kind: "settle" }, policy: string, { replies }: SettleResult): void {
+function noteReplies(
+  s: Step & { kind: "settle" },
+  policy: string,
+  { replies }: SettleResult,
+  weight: Stored["weight"],
+): void {
   for (const [i, { status, resync, picks }] of replies.entries()) {
     if (status === "stale") reach("stale");
     if (resync) reach("resync");
@@ -142,6 +157,11 @@ function noteReplies(s: Step & { kind: "settle" }, policy: string, { replies }: 
       const want = s.statements[i]?.wants[j];
       reach(id ? `picks by ${policy}` : "no pick");
       if (id && want?.stick === id) reach("session kept");
+      if (id && want?.prefer) reach(want.prefer.backend === id ? "preferred" : "spilled");
+      if (id && !weight.has(id)) {
+        expect(want?.prefer?.backend).toBe(id);
+        reach("preferred, of a tier not needed");
+      }
       if (id && policy === "hash" && want?.ranked?.[0] === id) reach("ranked first");
     }
   }

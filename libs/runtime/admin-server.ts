@@ -12,7 +12,8 @@ const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 export interface AdminOptions {
-  registry: Registry;
+  /** Its metrics may be those of several processes. */
+  registry: Pick<Registry, "contentType" | "metrics">;
   /** Null when ready, else the reason it is not. */
   notReady: () => string | null;
   /** Which requests the server's `upgrade` event gets; the others are answered as if they had not asked for one. */

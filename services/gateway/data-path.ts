@@ -3,8 +3,16 @@
 import type { Config } from "@evenkeel/core/config/resolve.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Metrics } from "@evenkeel/runtime/metrics.ts";
+import { compileAccess, keepServices } from "./access/compile.ts";
+import type { AccessServices } from "./access/services.ts";
 import { createZones } from "./asking/zones.ts";
+import { acceptProxyHeader } from "./l4/proxy-protocol.ts";
+import { createStreamReport } from "./l4/report.ts";
+import { createStreams } from "./l4/streams.ts";
+import { createHttpOpener } from "./listeners/http-listener.ts";
 import { createListeners, type ListenError, type OpenListener } from "./listeners/listeners.ts";
+import { createListenerReport } from "./listeners/report.ts";
+import { createTlsContexts } from "./listeners/tls-contexts.ts";
 import { createProxy } from "./proxy/proxy.ts";
 import { createReport } from "./proxy/report.ts";
 import type { Scheduling } from "./scheduling/scheduling.ts";
@@ -12,6 +20,7 @@ import { createOrigins } from "./upstream/origins.ts";
 
 export interface DataPathOptions {
   scheduling: Scheduling;
+  access: AccessServices;
   metrics: Metrics;
   log: Log;
   /** This gateway's own; empty: nobody said. */
@@ -22,6 +31,8 @@ export interface DataPathOptions {
   accessLog: Log | null;
   /** ms, monotonic */
   clock: () => number;
+  /** 0 to below 1 */
+  random: () => number;
   portOffset: number;
   /** After the order to stop: still accept, not ready, this long; then wait that long for requests in flight. */
   drainGraceMs: number;
@@ -38,15 +49,31 @@ export interface DataPath {
 }
 
 export function createDataPath(options: DataPathOptions): DataPath {
-  const { scheduling, metrics, log, cookieSecret, clock, portOffset, drainDeadlineMs } = options;
-  const origins = createOrigins();
-  const report = createReport(metrics, options.accessLog);
+  const { scheduling, access, metrics, log, cookieSecret, clock, random, drainDeadlineMs } = options;
+  const origins = createOrigins({ clock });
+  const report = createReport(metrics, log, options.accessLog);
+  const streamReport = createStreamReport(metrics, options.accessLog);
   const zones = createZones({ own: options.zone, metrics, log });
-  const proxy = createProxy({ scheduling, origins, report, zones, cookieSecret, clock });
+  const proxy = createProxy({
+    ...{ scheduling, origins, report, zones, cookieSecret, clock, random },
+    compileAccess: (route) => compileAccess(route, access),
+  });
+  const tls = createListenerReport(metrics, log);
+  const streams = createStreams({
+    ...{ scheduling, report: streamReport, retries: report, clock, reusePort: false },
+    openTls: ({ name }, settings) => createTlsContexts({ name, tls: settings, protocols: [], ...tls }),
+  });
   const listeners = createListeners({
-    handle: proxy.handle,
-    onRefused: report.refused,
-    portOffset,
+    openers: {
+      http: createHttpOpener({
+        ...{ handler: proxy.handle, onRefused: report.refused, onDropped: tls.onDropped },
+        ...{ acceptProxyHeader, tls },
+      }),
+      tcp: streams.openTcp,
+      tls: streams.openTcp,
+      udp: streams.openUdp,
+    },
+    portOffset: options.portOffset,
     closeDeadlineMs: drainDeadlineMs,
   });
   let state: "waiting" | "serving" | "draining" = "waiting";
@@ -54,8 +81,10 @@ export function createDataPath(options: DataPathOptions): DataPath {
   return {
     async configure(config) {
       scheduling.setPools(config.pools);
-      origins.configure(config.pools);
-      proxy.configure(config);
+      for (const fault of origins.configure(config.pools))
+        log.error({ reason: fault }, "pool not connected to");
+      streams.configure(config, proxy.configure(config).rulesOf);
+      keepServices(config, access);
       if (state === "draining") return [];
       const errors = await listeners.configure(config.listeners);
       if (state === "waiting") state = "serving";
@@ -74,6 +103,7 @@ export function createDataPath(options: DataPathOptions): DataPath {
       await listeners.close(options.drainGraceMs, drainDeadlineMs);
       origins.close();
       zones.close();
+      access.close();
     },
   };
 }

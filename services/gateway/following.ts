@@ -1,58 +1,46 @@
-// Keeps the gateway on the newest configuration and tells scheduling what happens to its pools.
-import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
+// Keeps the gateway on the newest configuration: this process first, then its workers.
+import type { Config } from "@evenkeel/core/config/resolve.ts";
 import { type AppliedConfig, watchConfig } from "@evenkeel/runtime/config-watch.ts";
-import { subscribeEvents } from "@evenkeel/runtime/event-bus.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
-import type { Redis } from "@evenkeel/runtime/redis.ts";
-import type { DataPath } from "./data-path.ts";
-import type { EventedScheduling } from "./scheduling/settle-client.ts";
+import type { Serving } from "./serving.ts";
+import type { Workers } from "./workers/workers.ts";
 
 export interface FollowingOptions {
-  redis: Redis;
-  /** A connection of its own for events. */
-  subscriber: Redis;
+  serving: Serving;
+  workers: Workers;
   prefix: string;
-  dataPath: DataPath;
-  scheduling: EventedScheduling;
   log: Log;
 }
 
 export interface Following {
   /** Settles with the first configuration; rejects when a listener of it cannot be opened. */
-  serving: Promise<void>;
+  started: Promise<void>;
   close(): void;
 }
 
-export function followConfig(options: FollowingOptions): Following {
-  const { redis, subscriber, prefix, dataPath, scheduling, log } = options;
-  const serving = Promise.withResolvers<void>();
+export function followConfig({ serving, workers, prefix, log }: FollowingOptions): Following {
+  const started = Promise.withResolvers<void>();
+  let last: Promise<void> = Promise.resolve();
 
-  const apply = async ({ version, document }: AppliedConfig) => {
-    const errors = await dataPath.configure(resolveConfig(document));
-    log.info({ version, listeners: dataPath.listeners() }, "configuration applied");
+  const use = async ({ version, document }: AppliedConfig): Promise<Config> => {
+    const { config, errors } = await serving.configure(document);
+    log.info({ version, listeners: serving.listeners() }, "configuration applied");
     for (const error of errors) log.error({ reason: error.message }, "listener not open");
-    if (errors[0]) serving.reject(errors[0]);
-    else serving.resolve();
+    if (errors[0]) started.reject(errors[0]);
+    else started.resolve();
+    return config;
+  };
+  const apply = async (applied: AppliedConfig) => {
+    try {
+      await workers.apply(applied.version, applied.document, () => use(applied));
+    } catch (error) {
+      log.error({ err: error }, "configuration not applied");
+    }
   };
 
-  const config = watchConfig(redis, prefix, log, (applied) => {
-    apply(applied).catch((error) => log.error({ err: error }, "configuration not applied"));
+  const config = watchConfig(serving.redis, prefix, log, (applied) => {
+    last = last.then(() => apply(applied));
   });
-  const events = subscribeEvents(subscriber, prefix, {
-    onEvent(event) {
-      scheduling.onEvent(event);
-      if (event.type === "config") config.refresh();
-    },
-    onGap() {
-      scheduling.onGap();
-      config.refresh();
-    },
-  });
-  return {
-    serving: serving.promise,
-    close() {
-      events.close();
-      config.close();
-    },
-  };
+  serving.followEvents(config.refresh);
+  return { started: started.promise, close: config.close };
 }

@@ -1,15 +1,13 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import type { Listener } from "@evenkeel/core/config/resolve.ts";
+import { type Listener, resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import { expect, test } from "vitest";
 import { freePort, gatewayPorts, isFree, portCollision } from "./ports.ts";
 
-const listener = (name: string, port: number, address = "0.0.0.0"): Listener => ({
-  name,
-  port,
-  address,
-  protocol: "http",
-});
+const listener = (name: string, port: number, address = "0.0.0.0"): Listener => {
+  const listeners = [{ name, port, address, protocol: "http" as const }];
+  return resolveConfig({ listeners, routes: [], pools: [] }).listeners[0] as Listener;
+};
 
 const collision = (listeners: Listener[], gateways: number) =>
   portCollision(gatewayPorts(listeners, gateways));

@@ -28,6 +28,8 @@ export const LIMITS = {
   criteria: 16,
   reportedMetrics: 16,
   priority: 9,
+  retries: 10,
+  workers: 64,
 } as const;
 
 export const closed = { additionalProperties: false } as const;

@@ -2,6 +2,7 @@
 // null for what is sound, else the sentence that says what is wrong.
 
 import { parseAddress } from "../network/networks.ts";
+import { BACKEND_SCHEMES, backendScheme } from "./backend-url.ts";
 
 type Check = (text: string) => string | null;
 
@@ -12,19 +13,25 @@ const PATH_CHARACTERS = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$/;
 /** … and its query. */
 const QUERY_CHARACTERS = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*$/;
 
-/** A backend's address: http://host[:port] and nothing else. */
+/** A backend's address: http://host[:port], https://host[:port], tcp://host:port, udp://host:port, and nothing else. */
 export const originFault: Check = (text) => {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined) return "must be an origin such as http://10.0.0.1:8080";
-  if (scheme !== "http") return `scheme "${scheme}" is not supported; backends are reached by http://`;
-  const rest = text.slice("http://".length);
+  if (backendScheme(text) === null) {
+    const known = BACKEND_SCHEMES.map((one) => `${one}://`).join(", ");
+    return `scheme "${scheme}" is not supported; backends are reached by ${known}`;
+  }
+  const rest = text.slice(`${scheme}://`.length);
   const authority = rest.split(/[/?#\\]/, 1)[0] ?? "";
   const after = rest.slice(authority.length);
   if (authority.includes("@")) return "must not hold credentials";
   if (after !== "" && after !== "/") return `must end after host and port; remove "${after}"`;
   const port = /:([^:\]]*)$/.exec(authority)?.[1];
   if (port !== undefined && !isPort(port)) return `port "${port}" is not a whole number from 1 to 65535`;
-  if (/\s/.test(text) || !URL.canParse(text)) return "has no valid host name or address";
+  if (/\s/.test(text) || !URL.canParse(`http://${rest}`)) return "has no valid host name or address";
+  if (port === undefined && !scheme.startsWith("http")) {
+    return `has no port: ${scheme} has none of its own, so write ${scheme}://${authority}:5432`;
+  }
   return null;
 };
 

@@ -1,5 +1,6 @@
 // What an HTTP listener offers, with every default filled in.
 import type { ListenerDocument } from "./schema.ts";
+import type { TlsDocument } from "./schema-listeners.ts";
 
 /** What one client may take of a listener. */
 export interface HttpLimits {
@@ -21,8 +22,26 @@ export interface HttpLimits {
   streams: number;
 }
 
+/** Files of one certificate. */
+export interface CertificateFiles {
+  cert: string;
+  key: string;
+}
+
+export interface ListenerTls {
+  /** The first is the default; at least one. */
+  certificates: CertificateFiles[];
+  minVersion: "1.2" | "1.3";
+  /** Whose certificates of clients are believed; null exactly where none is asked for. */
+  clientCa: string | null;
+  clientAuth: "none" | "request" | "require";
+}
+
 export interface ListenerHttp {
   limits: HttpLimits;
+  http2: boolean;
+  /** Null: plain text, or passed through unread. */
+  tls: ListenerTls | null;
 }
 
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
@@ -36,6 +55,15 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   streams: 100,
 };
 
-export const resolveListenerHttp = (_listener: ListenerDocument): ListenerHttp => ({
-  limits: DEFAULT_HTTP_LIMITS,
+export const resolveListenerHttp = ({ tls, http2, limits }: ListenerDocument): ListenerHttp => ({
+  limits: { ...DEFAULT_HTTP_LIMITS, ...limits },
+  http2: http2 ?? true,
+  tls: tls ? resolveTls(tls) : null,
+});
+
+const resolveTls = ({ certificates, minVersion, clientCa, clientAuth }: TlsDocument): ListenerTls => ({
+  certificates,
+  minVersion: minVersion ?? "1.2",
+  clientCa: clientCa ?? null,
+  clientAuth: clientAuth ?? (clientCa === undefined ? "none" : "require"),
 });

@@ -1,5 +1,6 @@
 // From the configuration as written to the one the services run on: every default filled in, nothing optional
 // but what is truly absent. Call it only with a document that `check` accepted.
+import { backendOrigin } from "./backend-url.ts";
 import { type DistanceTable, distanceTable } from "./geography.ts";
 import { type RouteAccess, resolveAccess } from "./resolve-access.ts";
 import { type ListenerHttp, resolveListenerHttp } from "./resolve-listeners.ts";
@@ -11,7 +12,7 @@ import {
   resolveResilience,
   resolveUpstream,
 } from "./resolve-resilience.ts";
-import { type RouteRouting, resolveRouting } from "./resolve-routing.ts";
+import { type AnsweredRouting, type ProxiedRouting, resolveRouting } from "./resolve-routing.ts";
 import { type PoolScheduling, resolveScheduling } from "./resolve-scheduling.ts";
 import { type ListenerStreams, resolveListenerStreams } from "./resolve-streams.ts";
 import {
@@ -30,13 +31,16 @@ export interface Listener extends ListenerHttp, ListenerStreams {
   address: string;
 }
 
-export interface Route extends RouteRouting, RouteAccess, RouteResilience {
+interface RouteBasis extends RouteResilience, RouteAccess {
   name: string;
-  proxy: "static" | "dynamic";
-  pool: string;
-  /** The bound backend of a static route, null otherwise. */
-  backend: string | null;
 }
+
+/** A route to backends. */
+export type ProxiedRoute = RouteBasis & ProxiedRouting;
+/** A route that is answered by the gateway itself. */
+export type AnsweredRoute = RouteBasis & AnsweredRouting;
+/** Told apart by `reply`, or `proxy`: null is the one that it is not. */
+export type Route = ProxiedRoute | AnsweredRoute;
 
 export interface Backend {
   id: string;
@@ -82,6 +86,8 @@ export interface Config extends Protection {
   routes: Route[];
   pools: Pool[];
   geography: Geography;
+  /** Processes of each gateway. */
+  workers: number;
   debugHeaders: boolean;
   trustedProxies: string[];
 }
@@ -94,6 +100,7 @@ export function resolveConfig(document: ConfigDocument): Config {
     pools: document.pools.map((pool) => resolved(pool, distances)),
     geography: resolveGeography(document.geography),
     ...resolveProtection(document),
+    workers: document.workers ?? 1,
     debugHeaders: document.debugHeaders ?? false,
     trustedProxies: document.trustedProxies ?? [],
   };
@@ -110,9 +117,6 @@ const resolveListener = (listener: ListenerDocument): Listener => ({
 
 const resolveRoute = (route: RouteDocument): Route => ({
   name: route.name,
-  proxy: route.proxy,
-  pool: route.pool,
-  backend: route.backend ?? null,
   ...resolveRouting(route),
   ...resolveAccess(route),
   ...resolveResilience(route),
@@ -141,7 +145,7 @@ const resolved = (pool: PoolDocument, distances: DistanceTable): Pool => ({
   ...resolveScheduling(pool, distances),
   backends: pool.backends.map((backend) => ({
     id: backend.id,
-    url: new URL(backend.url).origin,
+    url: backendOrigin(backend.url),
     weight: backend.weight ?? Math.min(backend.slots ?? 1, LIMITS.weight),
     zone: backend.zone ?? null,
     maxInflight: backend.maxInflight ?? null,

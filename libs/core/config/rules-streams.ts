@@ -1,3 +1,67 @@
-import type { Rule } from "./rule.ts";
+// What a schema cannot say of listeners below HTTP: that their options belong to their protocol.
+import { cidrFault } from "./patterns.ts";
+import { pointer } from "./problem.ts";
+import { checked, type Draft, entries, type Rule } from "./rule.ts";
+import { protocolsOf } from "./rules-matching.ts";
 
-export const STREAM_RULES: Record<string, Rule> = {};
+export const STREAM_RULES: Record<string, Rule> = {
+  optionsOfProtocol,
+  proxyProtocolNetworks,
+  optionsOfRequests,
+};
+
+/** Each option with the protocols it has a meaning for, and what to do elsewhere. */
+const OPTIONS = [
+  {
+    key: "proxyProtocol",
+    protocols: ["http", "tcp", "tls"],
+    advice: "it is a header of connections; remove it",
+  },
+  {
+    key: "streams",
+    protocols: ["tcp", "tls"],
+    advice: "it bounds connections of tcp and tls; remove it, or use `datagrams` for udp, `limits` for http",
+  },
+  { key: "datagrams", protocols: ["udp"], advice: "it bounds sessions of udp; remove it" },
+] as const;
+
+function* optionsOfProtocol({ listeners }: Draft) {
+  for (const [l, listener] of entries(listeners)) {
+    const { protocol } = listener;
+    if (protocol === undefined) continue;
+    for (const { key, protocols, advice } of OPTIONS) {
+      if (!(key in listener) || (protocols as readonly string[]).includes(protocol)) continue;
+      yield {
+        path: pointer("listeners", l, key),
+        message: `has no meaning with protocol ${protocol}: ${advice}`,
+      };
+    }
+  }
+}
+
+function* proxyProtocolNetworks({ listeners }: Draft) {
+  for (const [l, { proxyProtocol }] of entries(listeners)) {
+    for (const [t, cidr] of entries(proxyProtocol?.trusted)) {
+      yield* checked(cidr, cidrFault, pointer("listeners", l, "proxyProtocol", "trusted", t));
+    }
+  }
+}
+
+/** Of a route: what only requests have, and where its like is for connections. */
+const OF_REQUESTS = [
+  { key: "timeouts", advice: "silence is bounded by `streams.idleMs` or `datagrams.idleMs` of the listener" },
+  { key: "maxBodyBytes", advice: "bytes have no bodies" },
+] as const;
+
+function* optionsOfRequests(draft: Draft) {
+  const protocolOf = protocolsOf(draft);
+  for (const [r, route] of entries(draft.routes)) {
+    const protocol = protocolOf(route);
+    if (protocol === null || protocol === "http") continue;
+    for (const { key, advice } of OF_REQUESTS) {
+      if (!(key in route)) continue;
+      const message = `has no meaning on ${protocol} listener "${route.match?.listener}": ${advice}; remove it`;
+      yield { path: pointer("routes", r, key), message };
+    }
+  }
+}

@@ -5,7 +5,7 @@ import { closed, LIMITS, Ms, Name } from "./fields.ts";
 import { ACCESS_FIELDS } from "./schema-access.ts";
 import { LISTENER_FIELDS } from "./schema-listeners.ts";
 import { PROTECTION_FIELDS, ROUTE_RESILIENCE_FIELDS, UPSTREAM_FIELDS } from "./schema-resilience.ts";
-import { ROUTING_FIELDS, RouteMatchSchema } from "./schema-routing.ts";
+import { ROUTING_FIELDS } from "./schema-routing.ts";
 import { GeographySchema, SCHEDULING_FIELDS } from "./schema-scheduling.ts";
 import { STREAM_LISTENER_FIELDS } from "./schema-streams.ts";
 
@@ -30,12 +30,6 @@ export const ListenerSchema = Type.Object(
 export const RouteSchema = Type.Object(
   {
     name: Name("Unique among routes"),
-    match: RouteMatchSchema,
-    proxy: Type.Enum(["static", "dynamic"], {
-      description: "static: bound to one backend. dynamic: scheduled over the pool",
-    }),
-    pool: Name("The pool this route is served from"),
-    backend: Type.Optional(Name("static only: the backend it is bound to")),
     ...ROUTING_FIELDS,
     ...ACCESS_FIELDS,
     ...ROUTE_RESILIENCE_FIELDS,
@@ -46,7 +40,10 @@ export const RouteSchema = Type.Object(
 export const BackendSchema = Type.Object(
   {
     id: Name("Unique and stable within its pool"),
-    url: Type.String({ description: "http://host:port, nothing after it" }),
+    url: Type.String({
+      description:
+        "http://host:port or https://host:port, tcp://host:port, udp://host:port; nothing after it",
+    }),
     weight: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -117,6 +114,14 @@ export const ConfigSchema = Type.Object(
     pools: Type.Array(PoolSchema, { maxItems: LIMITS.pools }),
     geography: Type.Optional(GeographySchema),
     ...PROTECTION_FIELDS,
+    workers: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: LIMITS.workers,
+        default: 1,
+        description: "Processes of each gateway that share its listeners",
+      }),
+    ),
     debugHeaders: Type.Optional(
       Type.Boolean({ default: false, description: "Adds x-evenkeel-backend to responses" }),
     ),

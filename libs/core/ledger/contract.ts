@@ -10,6 +10,7 @@ import { eligibility } from "./contract/eligibility.ts";
 import { everyPolicy } from "./contract/every-policy.ts";
 import { health } from "./contract/health.ts";
 import { learning } from "./contract/learning.ts";
+import { preferring } from "./contract/preferring.ts";
 import type { Create } from "./contract/scene.ts";
 import { slowStart } from "./contract/slow-start.ts";
 import { pace } from "./contract/slow-start-pace.ts";
@@ -26,6 +27,7 @@ const PARTS = [
   byRequest,
   byWhatIsLearned,
   everyPolicy,
+  preferring,
   eligibility,
   tiers,
   slowStart,

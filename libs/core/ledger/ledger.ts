@@ -33,11 +33,26 @@ export interface Want {
   ranked?: string[];
   /** The backend of the client's session: goes before the policy, after eligibility. */
   stick?: string;
+  /** The static backend of a hybrid route: goes after the session, before the policy. */
+  prefer?: Preference;
+}
+
+/**
+ * Taken where it is ready (healthy and active, whatever its tier), not full, not excluded, and has fewer than `below` in
+ * flight, all gateways together; in slow start fewer than that part of `below`, at least one. Else the policy picks among
+ * the others, and only where none of them may take the want among all.
+ */
+export interface Preference {
+  backend: string;
+  /** In flight; at least 1, at most `BELOW_MAX`. */
+  below: number;
 }
 
 export const MAX_WANTS = 1_024;
 export const MAX_EXCLUDES = 16;
 export const MAX_RANKED = 8;
+/** More in flight than one backend can have. */
+export const BELOW_MAX = 10_000_000;
 export const MAX_METRICS = 16;
 /** Larger values of a metric, of either sign, are refused. */
 export const METRIC_VALUE_MAX = 1e12;

@@ -32,7 +32,7 @@ describe("the model's numbers, when they have come to their end,", () => {
     expect(pool.tick).toBe(TICK_MAX - 1);
     renumber(pool, 2);
     expect(pool.tick).toBe(3);
-    expect([pick(pool, g, {}), pick(pool, g, {}), pick(pool, g, {}), pick(pool, g, {})]).toEqual([
+    expect([pick(pool, g, {}, 0), pick(pool, g, {}, 0), pick(pool, g, {}, 0), pick(pool, g, {}, 0)]).toEqual([
       "d",
       "c",
       "a",
@@ -47,7 +47,7 @@ describe("the model's numbers, when they have come to their end,", () => {
       0,
     );
     const g = gateway();
-    expect(pick(pool, g, { exclude: ["a", "b"] })).toBe("c");
+    expect(pick(pool, g, { exclude: ["a", "b"] }, 0)).toBe("c");
     pool.turn = 2 ** 16;
     backend(pool, "a").turns = 2 ** 16 + 1;
     backend(pool, "b").turns = 2 ** 17 + 1;
@@ -55,6 +55,6 @@ describe("the model's numbers, when they have come to their end,", () => {
     expect([pool.turn, backend(pool, "a").turns, backend(pool, "b").turns, backend(pool, "c").turns]).toEqual(
       [0, 1, 1, 0],
     );
-    expect([pick(pool, g, {}), pick(pool, g, {}), pick(pool, g, {})]).toEqual(["b", "a", "b"]);
+    expect([pick(pool, g, {}, 0), pick(pool, g, {}, 0), pick(pool, g, {}, 0)]).toEqual(["b", "a", "b"]);
   });
 });

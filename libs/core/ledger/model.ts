@@ -80,7 +80,7 @@ function settle(pool: PoolRecord, statements: readonly Statement[], nowMs: numbe
   if (wants > 0) renumber(pool, wants);
   for (const { statement, reply } of applied) {
     const gateway = pool.gateways.get(statement.gateway) as Gateway;
-    reply.picks = statement.wants.map((want) => pick(pool, gateway, want));
+    reply.picks = statement.wants.map((want) => pick(pool, gateway, want, nowMs));
   }
   return { version: pool.version, replies };
 }

@@ -2,7 +2,7 @@
 // big endian), a 1 byte kind, a 4 byte number that an answer repeats, and UTF-8 text.
 
 /** What both sides name in the HTTP upgrade. Whoever changes the frames or what is in them changes this. */
-export const SETTLE_PROTOCOL = "evenkeel-settle/1";
+export const SETTLE_PROTOCOL = "evenkeel-settle/2";
 /** Where the scheduler's API takes the upgrade. */
 export const SETTLE_PATH = "/v1/settle";
 

@@ -2,6 +2,7 @@
 import Type, { type Static } from "typebox";
 import { LIMITS, METRIC_PATTERN, NAME_PATTERN } from "../config/fields.ts";
 import {
+  BELOW_MAX,
   MAX_EXCLUDES,
   MAX_METRICS,
   MAX_RANKED,
@@ -34,6 +35,11 @@ const OutcomesSchema = Type.Object(
   closed,
 );
 
+const PreferenceSchema = Type.Object(
+  { backend: Backend, below: Type.Integer({ minimum: 1, maximum: BELOW_MAX }) },
+  closed,
+);
+
 export const SettleRequestSchema = Type.Object(
   {
     gateway: Type.String({ minLength: 1, maxLength: 128, pattern: "^[A-Za-z0-9._-]+$" }),
@@ -48,6 +54,7 @@ export const SettleRequestSchema = Type.Object(
           zone: Type.Optional(Backend),
           ranked: Type.Optional(Type.Array(Backend, { maxItems: MAX_RANKED })),
           stick: Type.Optional(Backend),
+          prefer: Type.Optional(PreferenceSchema),
         },
         closed,
       ),

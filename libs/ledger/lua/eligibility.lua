@@ -1,5 +1,5 @@
 -- Who may be picked, and with which share of its weight: libs/core/ledger/eligibility.ts and slow-start.ts.
-local PACE, eligibility, turns_at, set_weight, advance_slow_start, too_soon
+local PACE, eligibility, risen, turns_at, set_weight, advance_slow_start, too_soon
 do
 
 local OVERPROVISION = 1.4
@@ -82,10 +82,14 @@ function eligibility(all, panic_percent)
   return panic, weights_by_share(tiers, max(1, 100 - wanting))
 end
 
+-- How far one in slow start has come.
+function risen(pool, b)
+  return min(1, max(pool.slowStartPercent / 100, (pool.now - b.joinedMs) / pool.slowStartMs))
+end
+
 local function weight_now(pool, b)
   if not b.More.fullWeight or not b.joinedMs or pool.panic == 1 then return b.More.fullWeight end
-  local risen = (pool.now - b.joinedMs) / pool.slowStartMs
-  return round_weight(b.More.fullWeight * min(1, max(pool.slowStartPercent / 100, risen)))
+  return round_weight(b.More.fullWeight * risen(pool, b))
 end
 
 function turns_at(load, weight) return floor(load * weight * TURN_STEPS) / TURN_STEPS end

@@ -1,5 +1,6 @@
 -- The picks: who serves a want. libs/core/ledger/model/picks.ts
--- A want is { x = excluded, z = zone, r = ranked, names with blanks between, s = backend of the session }, or PLAIN.
+-- A want is { x = excluded, z = zone, r = ranked, names with blanks between, s = backend of the session, p = preferred
+-- backend, b = below how many in flight }, or PLAIN.
 local serve
 do
 
@@ -67,6 +68,17 @@ local function sticking(pool, want)
   return b and usable(pool, want, b) and b or nil
 end
 
+-- Bound by the route, not chosen: tiers say nothing of it, and panic does not make it ready.
+local function preferred(pool, want)
+  local b = known_backend(pool, want.p)
+  local more = b.More
+  if not more.url or more.mode ~= 'active' or more.health ~= 'healthy' then return nil end
+  if b.N >= more.maxInflight or (want.x and excludes(want, b.Id)) then return nil end
+  local below = want.b
+  if b.joinedMs and pool.panic == 0 then below = max(1, floor(below * risen(pool, b))) end
+  return b.N < below and b or nil
+end
+
 -- Who could not be picked for a while takes one turn at once, then goes on with the others: nothing is caught up.
 local function take_turn(pool, b)
   pool.turn = max(pool.turn, b.turns / b.Weight)
@@ -81,11 +93,21 @@ local function choose(pool, want)
   return lowest(pool, want)
 end
 
+-- What its preferred backend has no room for is kept off it as long as anybody else may take it.
+local function choose_elsewhere(pool, want)
+  local others = { x = { want.p }, z = want.z, r = want.r }
+  for i, id in ipairs(want.x or {}) do others.x[i + 1] = id end
+  local b, first = choose(pool, others)
+  if b then return b, first end
+  return choose(pool, want)
+end
+
 -- Answers the backend's id, '' when none may take the want.
 local function pick(pool, gateway, want)
   local b, first = sticking(pool, want), nil
+  if not b and want.p then b = preferred(pool, want) end
   if not b then
-    b, first = choose(pool, want)
+    b, first = (want.p and choose_elsewhere or choose)(pool, want)
     if not b then return '' end
     if pool.turned then take_turn(pool, b) end
   end

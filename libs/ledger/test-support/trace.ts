@@ -128,6 +128,7 @@ const want: fc.Arbitrary<Want> = fc.oneof(
         zone: fc.constantFrom(...ZONES, "nowhere"),
         ranked: fc.uniqueArray(anyId, { maxLength: 8 }),
         stick: anyId,
+        prefer: fc.record({ backend: anyId, below: fc.integer({ min: 1, max: 8 }) }),
       },
       { requiredKeys: [] },
     ),

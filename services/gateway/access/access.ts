@@ -9,6 +9,8 @@ export interface AccessRequest {
   head: RequestHead;
   connection: ClientConnection;
   target: Target;
+  /** What the peer says of earlier hops is believed. */
+  trusted: boolean;
   /** Address of the client: the peer, or what trusted proxies said of it. */
   client: string;
 }
@@ -17,16 +19,23 @@ export interface Refusal {
   status: number;
   /** Shown to the client. */
   text: string;
+  /** Sent as it is in place of `text`, its Content-Type then being one of `fields`; null: there is only `text`. */
+  body: Buffer | null;
   /** Such as WWW-Authenticate or Retry-After. */
   fields: Fields;
 }
 
 /** What a check found out that the backend is to know, and what it must not see. */
 export interface Grant {
-  /** Put on the request in place of fields of the same names. */
+  /** Put on the request, after `remove` and what Connection names were taken out. */
   set: Fields;
-  /** Names in lower case that are not passed on: a key is for this gateway only. */
+  /**
+   * Names in lower case that are not passed on, neither as fields nor as trailers: a key is for this gateway only, and
+   * what `set` may say a client must not say itself.
+   */
   remove: readonly string[];
+  /** Added to the answer, beside what the backend says. */
+  answer: Fields;
 }
 
 export interface Access {

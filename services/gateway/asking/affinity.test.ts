@@ -1,6 +1,7 @@
 import { resolvePool } from "@evenkeel/core/config/resolve.ts";
 import type { PoolDocument } from "@evenkeel/core/config/schema.ts";
 import { describe, expect, it } from "vitest";
+import { fieldsFrom } from "../test-support/fields.ts";
 import { createAffinity } from "./affinity.ts";
 
 const SECRET = Buffer.from("of all gateways of this cluster");
@@ -21,7 +22,7 @@ describe("session affinity", () => {
   it("is honoured by every gateway with the same secret, for each backend of the pool", () => {
     for (const { id } of BACKENDS) {
       const cookie = setUp().affinity.bind(id);
-      expect(setUp().affinity.backendOf(told(cookie))).toBe(id);
+      expect(setUp().affinity.backendOf(fieldsFrom(told(cookie)))).toBe(id);
     }
   });
 
@@ -52,28 +53,29 @@ describe("session affinity", () => {
       told(setUp({}, "billing").affinity.bind("shop-1")).cookie,
       told(other.affinity.bind("shop-1")).cookie,
     ];
-    for (const forgery of forgeries) expect(affinity.backendOf({ cookie: forgery })).toBeUndefined();
+    for (const forgery of forgeries)
+      expect(affinity.backendOf(fieldsFrom({ cookie: forgery }))).toBeUndefined();
     expect(state.forged).toBe(forgeries.length);
-    expect(affinity.backendOf({ cookie })).toBe("shop-1");
+    expect(affinity.backendOf(fieldsFrom({ cookie }))).toBe("shop-1");
   });
 
   it("believes the first true cookie among a few of its name, and one in double quotes", () => {
     const { state, affinity } = setUp();
     const [one, other] = BACKENDS.map(({ id }) => told(affinity.bind(id)).cookie);
     const bad = (times: number) => "evenkeel=bad; ".repeat(times);
-    expect(affinity.backendOf({ cookie: `${bad(1)}${other}; ${one}` })).toBe("shop.2");
+    expect(affinity.backendOf(fieldsFrom({ cookie: `${bad(1)}${other}; ${one}` }))).toBe("shop.2");
     expect(state.forged).toBe(1);
-    expect(affinity.backendOf({ cookie: `${bad(3)}${one}` })).toBe("shop-1");
-    expect(affinity.backendOf({ cookie: `${bad(4)}${one}` })).toBeUndefined();
-    expect(affinity.backendOf({ cookie: `${one?.replace("=", '="')}"` })).toBe("shop-1");
-    expect(affinity.backendOf({ cookie: `${one?.replace("=", '="')}` })).toBeUndefined();
+    expect(affinity.backendOf(fieldsFrom({ cookie: `${bad(3)}${one}` }))).toBe("shop-1");
+    expect(affinity.backendOf(fieldsFrom({ cookie: `${bad(4)}${one}` }))).toBeUndefined();
+    expect(affinity.backendOf(fieldsFrom({ cookie: `${one?.replace("=", '="')}"` }))).toBe("shop-1");
+    expect(affinity.backendOf(fieldsFrom({ cookie: `${one?.replace("=", '="')}` }))).toBeUndefined();
   });
 
   it("holds nothing against a cookie of a backend that has left the pool", () => {
     const { state, affinity } = setUp();
     const { cookie } = told(affinity.bind("shop-1"));
-    expect(affinity.backendOf({ cookie: cookie.replace("shop-1", "shop-9") })).toBeUndefined();
-    expect(affinity.backendOf({})).toBeUndefined();
+    expect(affinity.backendOf(fieldsFrom({ cookie: cookie.replace("shop-1", "shop-9") }))).toBeUndefined();
+    expect(affinity.backendOf([])).toBeUndefined();
     expect(state.forged).toBe(0);
   });
 
@@ -82,10 +84,10 @@ describe("session affinity", () => {
     const old = told(affinity.bind("shop-1"));
     state.secret = null;
     expect(affinity.bind("shop-1")).toBeNull();
-    expect(affinity.backendOf(old)).toBeUndefined();
+    expect(affinity.backendOf(fieldsFrom(old))).toBeUndefined();
     expect(state.forged).toBe(0);
     state.secret = Buffer.from("that came with another Redis");
-    expect(affinity.backendOf(old)).toBeUndefined();
-    expect(affinity.backendOf(told(affinity.bind("shop-1")))).toBe("shop-1");
+    expect(affinity.backendOf(fieldsFrom(old))).toBeUndefined();
+    expect(affinity.backendOf(fieldsFrom(told(affinity.bind("shop-1"))))).toBe("shop-1");
   });
 });

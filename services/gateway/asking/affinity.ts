@@ -1,9 +1,9 @@
 // Session affinity: a cookie names the backend of a client's session, signed, so that any gateway with the same secret
 // honours it and nobody can choose a backend by writing one. No state is kept here or anywhere else.
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { IncomingHttpHeaders } from "node:http";
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import type { Affinity as AffinitySettings } from "@evenkeel/core/config/resolve-scheduling.ts";
+import { type Fields, fieldOf } from "../messages/fields.ts";
 import { cookieValues } from "./cookies.ts";
 
 /** 128 bits of it. */
@@ -15,7 +15,7 @@ export interface Affinity {
   /** Its name. */
   readonly cookie: string;
   /** The backend of the session; undefined for none, or one that cannot be believed. */
-  backendOf(headers: IncomingHttpHeaders): string | undefined;
+  backendOf(fields: Fields): string | undefined;
   /** The Set-Cookie value that makes it the backend of the session; null while there is no secret. */
   bind(backend: string): string | null;
 }
@@ -39,10 +39,10 @@ export function createAffinity(
 
   return {
     cookie,
-    backendOf(headers) {
+    backendOf(fields) {
       const key = secret();
       if (key === null) return undefined;
-      for (const told of cookieValues(headers.cookie, cookie, COOKIES_TRIED_MAX)) {
+      for (const told of cookieValues(fieldOf(fields, "cookie"), cookie, COOKIES_TRIED_MAX)) {
         const value = unquoted(told);
         const backend = value.slice(0, Math.max(0, value.lastIndexOf(".")));
         if (members.has(backend) && equal(value, sign(key, backend))) return backend;

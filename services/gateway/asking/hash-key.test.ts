@@ -1,15 +1,17 @@
-import type { IncomingMessage } from "node:http";
 import { resolvePool } from "@evenkeel/core/config/resolve.ts";
 import type { HashKey } from "@evenkeel/core/config/resolve-scheduling.ts";
 import { MAX_RANKED } from "@evenkeel/core/ledger/ledger.ts";
 import { describe, expect, it } from "vitest";
+import type { Arrival } from "../proxy/arrival.ts";
 import type { Target } from "../routing/target.ts";
+import { fieldsFrom } from "../test-support/fields.ts";
 import { keyOf, rankingOf } from "./hash-key.ts";
 
 const key = (key: HashKey["key"], name: string, url: string, headers: Record<string, string> = {}) => {
   const [path = ""] = url.split("?");
   const target: Target = { host: "h", authority: "h", path, forwarded: url };
-  return keyOf({ key, name })?.({ headers } as unknown as IncomingMessage, target);
+  const head = { fields: fieldsFrom(headers) } as Arrival["head"];
+  return keyOf({ key, name })?.({ head, target });
 };
 
 const backends = (priorities: number[]) =>

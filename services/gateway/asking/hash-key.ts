@@ -1,12 +1,12 @@
 // The key of a request under the policy `hash`, and the backends in the order of that key. The order comes from the
 // configuration alone, so every gateway has the same one and keeps it while no scheduler answers.
-import type { IncomingMessage } from "node:http";
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import type { HashKey } from "@evenkeel/core/config/resolve-scheduling.ts";
 import { fnv1a } from "@evenkeel/core/hash.ts";
 import { createRanking, type Ranking } from "@evenkeel/core/hashing/rendezvous.ts";
 import { MAX_RANKED } from "@evenkeel/core/ledger/ledger.ts";
-import type { Target } from "../routing/target.ts";
+import { fieldOf, listOf } from "../messages/fields.ts";
+import type { Arrival } from "../proxy/arrival.ts";
 import { cookieValue } from "./cookies.ts";
 import { remember } from "./remember.ts";
 
@@ -16,7 +16,7 @@ const KEYS_REMEMBERED = 1_000;
 const RANKED_OF_LATER_TIERS = 2;
 
 /** A value as the request has it, not decoded; null when it has none, or an empty one. */
-export type KeyOf = (request: IncomingMessage, target: Target) => string | null;
+export type KeyOf = (arrival: Pick<Arrival, "head" | "target">) => string | null;
 
 /** Null: the client's address is the key. */
 export function keyOf({ key, name }: HashKey): KeyOf | null {
@@ -24,13 +24,13 @@ export function keyOf({ key, name }: HashKey): KeyOf | null {
     case "address":
       return null;
     case "header":
-      return ({ headers }) => (Object.hasOwn(headers, name) && String(headers[name])) || null;
+      return ({ head }) => listOf(head.fields, name) || null;
     case "cookie":
-      return ({ headers }) => cookieValue(headers.cookie, name) || null;
+      return ({ head }) => cookieValue(fieldOf(head.fields, "cookie"), name) || null;
     case "path":
-      return (_, { path }) => path;
+      return ({ target }) => target.path;
     case "query":
-      return (_, { path, forwarded }) => queryValue(forwarded.slice(path.length + 1), name) || null;
+      return ({ target: { path, forwarded } }) => queryValue(forwarded.slice(path.length + 1), name) || null;
   }
 }
 

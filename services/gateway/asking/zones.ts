@@ -1,13 +1,13 @@
 // The zone a request comes from: the first of what a trusted proxy says, the network of the client's address, the place
 // of that address, and this gateway's own zone. Built anew only when the geography changes, not with every
 // configuration: it may hold 100,000 networks.
-import type { IncomingHttpHeaders } from "node:http";
 import { isDeepStrictEqual } from "node:util";
 import { distanceKm, type Place } from "@evenkeel/core/config/geography.ts";
 import type { Geography } from "@evenkeel/core/config/resolve.ts";
 import { createNetworks } from "@evenkeel/core/network/networks.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Metrics } from "@evenkeel/runtime/metrics.ts";
+import { type Fields, fieldOf } from "../messages/fields.ts";
 import { type LocationFile, openLocationFile } from "./location-file.ts";
 import { remember } from "./remember.ts";
 
@@ -15,10 +15,10 @@ import { remember } from "./remember.ts";
 const ADDRESSES_REMEMBERED = 10_000;
 
 /**
- * @param headers of the request; null when its peer is not trusted
+ * @param fields of the request; null when its peer is not trusted
  * @returns undefined: from nowhere that is known
  */
-export type ZoneOf = (address: string, headers: IncomingHttpHeaders | null) => string | undefined;
+export type ZoneOf = (address: string, fields: Fields | null) => string | undefined;
 
 export interface Zones {
   /** From what the configuration says now. */
@@ -62,9 +62,9 @@ export function createZones({ own, metrics, log }: ZonesOptions): Zones {
     const { maxmind: path, header } = geography;
     const file = path === null ? null : openLocationFile({ path, log, unreadable, onOpen: forget });
     forget();
-    const zoneOf: ZoneOf = (address, headers) => {
-      const told = header === null ? undefined : headers?.[header];
-      return typeof told === "string" && names.has(told) ? told : byAddress(address);
+    const zoneOf: ZoneOf = (address, fields) => {
+      const told = header === null || fields === null ? undefined : fieldOf(fields, header);
+      return told !== undefined && names.has(told) ? told : byAddress(address);
     };
     return { geography, zoneOf, file };
   };

@@ -12,6 +12,7 @@ import {
   startBackend,
   startGateway,
 } from "../test-support/data-path.ts";
+import { answer, listenerOf, testOpeners } from "../test-support/http-listener.ts";
 import { createListeners, RETRY_MS } from "./listeners.ts";
 
 const get = (path = "/") => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`;
@@ -81,16 +82,9 @@ describe("drain", () => {
 
   it("does not cut an answer that has ended but waits for its client to read on", async () => {
     const body = Buffer.alloc(20 * 1024 * 1024, "x"); // more than the sockets hold
-    const listeners = createListeners({
-      handle(_, response) {
-        response.end(body);
-        return { onClose() {}, onMalformed() {} };
-      },
-      onRefused: () => {},
-      portOffset: 0,
-      closeDeadlineMs: 0,
-    });
-    await listeners.configure([{ name: "web", protocol: "http", port: 0, address: "127.0.0.1" }]);
+    const { openers } = testOpeners(({ incoming }) => answer(incoming, 200, body));
+    const listeners = createListeners({ openers, portOffset: 0, closeDeadlineMs: 0 });
+    await listeners.configure([listenerOf()]);
     const port = Number(new URL(listeners.open()[0]?.url ?? "").port);
     const client = sendRaw(port, get());
     client.socket.once("data", () => client.socket.pause());
@@ -215,10 +209,9 @@ describe("a new configuration", () => {
 });
 
 describe("a listener that cannot open", () => {
-  const serving = { onClose() {}, onMalformed() {} };
   const listenersWith = (portOffset: number) =>
-    createListeners({ handle: () => serving, onRefused: () => {}, portOffset, closeDeadlineMs: 0 });
-  const listener = { name: "web", protocol: "http" as const, port: 0, address: "127.0.0.1" };
+    createListeners({ openers: testOpeners().openers, portOffset, closeDeadlineMs: 0 });
+  const listener = listenerOf();
 
   it("is named with its port and with what to do, and opens with a later configuration", async () => {
     const occupant = createServer();
@@ -261,7 +254,7 @@ describe("a listener that cannot open", () => {
   it("is why the gateway is not ready, also while others are open", async () => {
     const { dataPath } = await startGateway([]);
     const document = documentFor([]);
-    const bad = { ...listener, name: "bad", address: "192.0.2.1" };
+    const bad = { name: "bad", protocol: "http" as const, port: 0, address: "192.0.2.1" };
     await dataPath.configure(resolveConfig({ ...document, listeners: [...document.listeners, bad] }));
     expect(dataPath.notReady()).toContain('listener "bad" cannot open');
     await dataPath.configure(resolveConfig(document));

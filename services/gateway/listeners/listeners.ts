@@ -1,18 +1,10 @@
 // The open listeners, brought in line with each configuration: new ones are opened, missing ones closed gently, and
-// one whose address and port stay the same is never touched.
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+// one whose address, port and protocol stay the same is changed while it is open.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Listener } from "@evenkeel/core/config/resolve.ts";
-import type { Handler } from "./connection.ts";
-import { createHttpServer, type HttpServer, type OnRefused } from "./server.ts";
+import type { Opener, OpenServer } from "./opened.ts";
 
-/**
- * Once a listener accepts no more, its idle connections are served this much longer: a request may be on its way, and
- * whoever sends one is told with its answer to use the connection no more.
- */
-const IDLE_LINGER_MS = 500;
-/** How often a listener that could not be opened is tried again. */
+/** How often a listener that could not be opened, or not be changed, is tried again. */
 export const RETRY_MS = 3_000;
 
 export interface OpenListener {
@@ -22,7 +14,10 @@ export interface OpenListener {
 }
 
 export interface Listeners {
-  /** Calls take effect one after another. Answers what could not be opened; the rest is open. */
+  /**
+   * Calls take effect one after another. Answers what could not be opened, or not be changed and goes on as it was; the
+   * rest is as wanted.
+   */
   configure(wanted: readonly Listener[]): Promise<ListenError[]>;
   open(): OpenListener[];
   /** What keeps a listener of the last configuration from opening; it is tried again until it opens. */
@@ -35,16 +30,17 @@ export interface Listeners {
 }
 
 export interface ListenersOptions {
-  handle: Handler;
-  onRefused: OnRefused;
+  /** By protocol. */
+  openers: Readonly<Record<Listener["protocol"], Opener>>;
   /** Added to every port but 0. */
   portOffset: number;
   /** For requests in flight on a listener that the configuration dropped. */
   closeDeadlineMs: number;
 }
 
-interface Opened extends HttpServer {
-  endpoint: { name: string; closing: boolean };
+interface Opened {
+  listener: Listener;
+  server: OpenServer;
 }
 
 export class ListenError extends Error {
@@ -61,34 +57,42 @@ export function createListeners(options: ListenersOptions): Listeners {
 
   const drop = (key: string, one: Opened, deadlineMs: number) => {
     opened.delete(key);
-    const gone = closeGently(one, deadlineMs).then(() => void dropped.delete(gone));
+    const gone = one.server.close(deadlineMs).then(() => void dropped.delete(gone));
     dropped.add(gone);
   };
 
-  const bringInLine = async (wanted: readonly Listener[]): Promise<ListenError[]> => {
+  /** @returns what keeps listeners from opening, and what open ones could not put to use */
+  const bringInLine = async (wanted: readonly Listener[]): Promise<[ListenError[], ListenError[]]> => {
     const byKey = new Map(wanted.map((listener) => [keyOf(listener), listener]));
     for (const [key, one] of opened) {
-      const listener = byKey.get(key);
-      if (listener) one.endpoint.name = listener.name;
-      else drop(key, one, options.closeDeadlineMs);
+      if (!byKey.has(key)) drop(key, one, options.closeDeadlineMs);
     }
-    const errors: ListenError[] = [];
+    const unopened: ListenError[] = [];
+    const unchanged: ListenError[] = [];
     for (const [key, listener] of byKey) {
-      if (opened.has(key)) continue;
-      const one = await openListener(listener, options);
-      if (one instanceof ListenError) errors.push(one);
-      else opened.set(key, one);
+      const one = opened.get(key);
+      if (one) {
+        one.listener = listener;
+        const error = await change(one.server, listener);
+        if (error) unchanged.push(error);
+        continue;
+      }
+      const server = await openListener(listener, options);
+      if (server instanceof ListenError) unopened.push(server);
+      else opened.set(key, { listener, server });
     }
-    return errors;
+    return [unopened, unchanged];
   };
 
   const configure = (wanted: readonly Listener[]): Promise<ListenError[]> => {
     const result = last.then(async () => {
       clearTimeout(retry);
       if (closing) return [];
-      failing = await bringInLine(wanted);
-      if (failing.length > 0) retry = setTimeout(() => void configure(wanted), RETRY_MS).unref();
-      return failing;
+      const [unopened, unchanged] = await bringInLine(wanted);
+      failing = unopened;
+      if (unopened.length + unchanged.length > 0)
+        retry = setTimeout(() => void configure(wanted), RETRY_MS).unref();
+      return [...unopened, ...unchanged];
     });
     last = result;
     return result;
@@ -97,13 +101,16 @@ export function createListeners(options: ListenersOptions): Listeners {
   return {
     configure,
     open: () =>
-      [...opened.values()].map(({ endpoint, server }) => ({ name: endpoint.name, url: urlOf(server) })),
+      [...opened.values()].map(({ listener, server }) => ({
+        name: listener.name,
+        url: urlOf(listener, server.port),
+      })),
     failing: () => failing,
     async close(graceMs, deadlineMs) {
       closing = true;
       await last;
       clearTimeout(retry);
-      for (const { endpoint } of opened.values()) endpoint.closing = true;
+      for (const { server } of opened.values()) server.setClosing();
       if (graceMs > 0) await sleep(graceMs);
       for (const [key, one] of opened) drop(key, one, deadlineMs);
       await Promise.all(dropped);
@@ -115,24 +122,26 @@ export function createListeners(options: ListenersOptions): Listeners {
 const keyOf = ({ name, protocol, address, port }: Listener): string =>
   `${protocol}|${address}|${port === 0 ? name : port}`;
 
-function openListener(listener: Listener, options: ListenersOptions): Promise<Opened | ListenError> {
-  const endpoint = { name: listener.name, closing: false };
-  const http = createHttpServer(options.handle, endpoint, options.onRefused);
-  const { server } = http;
-  const port = listener.port === 0 ? 0 : listener.port + options.portOffset;
-  return new Promise((resolve) => {
-    const refused = (error: NodeJS.ErrnoException) =>
-      resolve(new ListenError(explain(listener, port, error), { cause: error }));
-    server.once("error", refused);
-    try {
-      server.listen({ port, host: listener.address }, () => {
-        server.off("error", refused);
-        resolve({ endpoint, ...http });
-      });
-    } catch (error) {
-      refused(error as NodeJS.ErrnoException);
-    }
-  });
+async function openListener(
+  listener: Listener,
+  { openers, portOffset }: ListenersOptions,
+): Promise<OpenServer | ListenError> {
+  const port = listener.port === 0 ? 0 : listener.port + portOffset;
+  try {
+    return await openers[listener.protocol](listener, port);
+  } catch (error) {
+    return new ListenError(explain(listener, port, error as NodeJS.ErrnoException), { cause: error });
+  }
+}
+
+async function change(server: OpenServer, listener: Listener): Promise<ListenError | null> {
+  try {
+    await server.update(listener);
+    return null;
+  } catch (error) {
+    const message = `listener "${listener.name}" goes on as before its last change: ${(error as Error).message}`;
+    return new ListenError(message, { cause: error });
+  }
 }
 
 function explain({ name, address }: Listener, port: number, error: NodeJS.ErrnoException): string {
@@ -151,26 +160,9 @@ function explain({ name, address }: Listener, port: number, error: NodeJS.ErrnoE
   }
 }
 
-function urlOf(server: Server): string {
-  const { address, port } = server.address() as AddressInfo;
+function urlOf({ protocol, address, tls }: Listener, port: number): string {
+  const scheme =
+    protocol === "http" ? (tls ? "https" : "http") : protocol === "tcp" && tls ? "tls" : protocol;
   const local = address === "0.0.0.0" ? "127.0.0.1" : address === "::" ? "::1" : address;
-  return `http://${local.includes(":") ? `[${local}]` : local}:${port}`;
-}
-
-/** Resolves when the last connection is gone. */
-function closeGently({ endpoint, server, connections }: Opened, deadlineMs: number): Promise<void> {
-  endpoint.closing = true;
-  return new Promise((resolve) => {
-    const linger = setTimeout(() => {
-      for (const connection of connections.values()) connection.endWhenAnswered();
-    }, IDLE_LINGER_MS);
-    const deadline = setTimeout(() => {
-      for (const socket of connections.keys()) socket.destroy();
-    }, deadlineMs);
-    server.close(() => {
-      clearTimeout(linger);
-      clearTimeout(deadline);
-      resolve();
-    });
-  });
+  return `${scheme}://${local.includes(":") ? `[${local}]` : local}:${port}`;
 }

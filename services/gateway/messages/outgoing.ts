@@ -2,6 +2,13 @@
 import type { Fields } from "./fields.ts";
 import type { ResponseHead } from "./message.ts";
 
+/** An IP address and a port, and where the client believed to connect to. */
+export interface ClientAddress {
+  address: string;
+  port: number;
+  destination: { address: string; port: number };
+}
+
 export interface OutgoingRequest {
   method: string;
   /** Path and query. */
@@ -17,6 +24,10 @@ export interface OutgoingRequest {
   bodyLength: number;
   /** The protocol to switch to; null: none. */
   upgrade: string | null;
+  /** Not over a connection that has been used before: one of those has just turned out to be closed. */
+  fresh: boolean;
+  /** Named in the PROXY protocol where the pool sends it; null: not known. */
+  client: ClientAddress | null;
   /** From all of the request sent, or the last byte of it for a stream, to the answer's header section, interim answers included. */
   responseHeadersMs: number;
   /** Longest silence inside the answer's body, while we are ready to read. Tunnels: silence in both directions. */
@@ -43,10 +54,15 @@ export type Fault =
   | "invalid-answer"
   /** This process cannot open another connection. */
   | "exhausted"
+  /** The request holds what the backend's protocol has no way to say. Nothing was sent; no backend would take it. */
+  | "unsendable"
   /** The configuration dropped the origin between the pick and the attempt. */
   | "dropped";
 
-/** Nothing of this is called before `send` has returned, nor after `onBackendEnd`, `onBackendError` or `abort`. */
+/**
+ * Nothing of this is called before `send` has returned, nor after `onBackendEnd`, `onBackendError` or `abort`; but a
+ * tunnel that the backend has ended can still drain until it is ended or aborted from this side.
+ */
 export interface BackendEvents {
   /** The header section was written: the body may follow. Only where the body is not part of the request. */
   onBackendReady(): void;

@@ -1,18 +1,14 @@
-import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
-import { clientAddress } from "./client-address.ts";
-import { trustPeers } from "./forwarding.ts";
+import { fieldsFrom } from "../test-support/fields.ts";
+import { clientBehind } from "./client-address.ts";
+import { plainAddress, trustPeers } from "./forwarding.ts";
 
 const trust = trustPeers(["10.0.0.0/8", "fd00::/8"]);
 
-const address = (remoteAddress: string, told?: string) =>
-  clientAddress(
-    {
-      socket: { remoteAddress },
-      headers: told === undefined ? {} : { "x-forwarded-for": told },
-    } as unknown as IncomingMessage,
-    trust,
-  );
+const address = (remoteAddress: string, told?: string) => {
+  const fields = fieldsFrom(told === undefined ? {} : { "X-Forwarded-For": told });
+  return clientBehind(plainAddress(remoteAddress), fields, trust);
+};
 
 describe("the client's address", () => {
   it("is the peer's, whatever it says, unless the peer is trusted", () => {

@@ -1,15 +1,16 @@
 // Whose request this is: the peer's, unless that is a trusted proxy; then the last address of X-Forwarded-For that is
 // not one itself. What stands before that one anybody could have written.
-import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { peerAddress, plainAddress, type Trust } from "./forwarding.ts";
+import { type Fields, listOf } from "../messages/fields.ts";
+import { plainAddress, type Trust } from "./forwarding.ts";
 
 /** Proxies in a row that are looked through. */
 const HOPS_MAX = 16;
 
-export function clientAddress(request: IncomingMessage, trust: Trust): string {
-  const told = request.headers["x-forwarded-for"] as string | undefined;
-  let client = peerAddress(request);
+/** @param peer a trusted one; for any other the client is the peer */
+export function clientBehind(peer: string, fields: Fields, trust: Trust): string {
+  const told = listOf(fields, "x-forwarded-for");
+  let client = peer;
   let end = told?.length ?? 0;
   for (let hops = 0; told !== undefined && end > 0 && hops < HOPS_MAX && trust(client); hops += 1) {
     const comma = told.lastIndexOf(",", end - 1);

@@ -1,338 +1,358 @@
-// One request and its answer: intake, pick, attempts, and what became of it. One object per request; it is also the
-// undici handler of each attempt, of which there is at most one at a time. Whatever happens, the pick is released
-// exactly once, and the client is answered once or cut off.
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
+// One request and its answer: whose it is, who may, which backend, attempts, and what became of it. One object per
+// request, between the client's connection and the attempts. Whatever happens, each pick is released exactly once, and
+// the client is answered once or cut off.
 import type { Want } from "@evenkeel/core/ledger/ledger.ts";
-import { type Dispatcher, errors } from "undici";
-import type { Endpoint, Serving } from "../listeners/connection.ts";
-import { ANY_BACKEND, type Outcome, type Pick, type Scheduling } from "../scheduling/scheduling.ts";
-import type { Origin, Origins } from "../upstream/origins.ts";
-import { answer } from "./answer.ts";
-import { ClientWatch } from "./client-watch.ts";
-import { type Failure, failureOf, NO_BACKEND, outcomeOf, SATURATED } from "./failure.ts";
-import { type Intake, takeIn } from "./intake.ts";
-import { CLIENT_ABORT, type Report } from "./report.ts";
-import { collectBody, discardRest, streamBody } from "./request-body.ts";
-import { requestHeaders } from "./request-headers.ts";
-import { reasonPhrase, responseHeaders, responseTrailers } from "./response-headers.ts";
-import { elsewhere, mayRetry } from "./retry.ts";
+import type { Grant, Refusal } from "../access/access.ts";
+import type { Fields } from "../messages/fields.ts";
+import type { ClientEvents, Incoming } from "../messages/incoming.ts";
+import type { ResponseHead } from "../messages/message.ts";
+import type { Fault, OutgoingRequest } from "../messages/outgoing.ts";
+import { ANY_BACKEND, type Pick } from "../scheduling/scheduling.ts";
+import { answer, answerWith } from "./answer.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Attempt, AttemptEvents } from "./attempt.ts";
+import { Attempts } from "./attempts.ts";
+import { composeAnswer, composeRequest } from "./compose.ts";
+import {
+  type Failure,
+  failureOf,
+  NO_BACKEND,
+  NOT_REWRITTEN,
+  outcomeOf,
+  TOO_LARGE,
+  TOO_LONG,
+} from "./failure.ts";
+import { takeIn } from "./intake.ts";
+import { shadow } from "./mirror.ts";
+import type { PoolRules } from "./pool-rules.ts";
+import { CLIENT_ABORT } from "./report.ts";
+import { passedTrailers } from "./request-fields.ts";
+import { HIDING_NOTHING, responseFields } from "./response-fields.ts";
+import { elsewhere, mayHedge, mayRetry } from "./retry.ts";
+import type { Destination, ProxiedRules, RouteRules } from "./route-rules.ts";
 import type { Rules } from "./rules.ts";
+import type { Surroundings } from "./surroundings.ts";
 
-const CLIENT_GONE = new Error("the client closed the connection");
-const MALFORMED = new Error("the body of the request is not valid HTTP");
+/** Largest body that is read whole first: it can be sent again, and a slow client holds no place at a backend. */
+export const REPLAYABLE_BYTES = 64 * 1024;
 
-/** What all requests of a gateway share. */
-export interface Surroundings {
-  scheduling: Scheduling;
-  origins: Origins;
-  report: Report;
-  /** ms, monotonic */
-  clock: () => number;
-}
+const NOTHING: readonly string[] = [];
 
 /** Serves one request under the rules it came in with. */
-export function serve(
-  around: Surroundings,
-  rules: Rules,
-  request: IncomingMessage,
-  response: ServerResponse,
-  endpoint: Endpoint,
-): Serving {
-  const intake = takeIn(request, rules);
-  const exchange = new Exchange(around, rules, request, response, endpoint);
-  if ("status" in intake) exchange.refuse(intake);
-  else exchange.begin(intake);
+export function serve(around: Surroundings, rules: Rules, incoming: Incoming): ClientEvents {
+  const exchange = new Exchange(around, rules, incoming);
+  exchange.begin();
   return exchange;
 }
 
-class Exchange implements Dispatcher.DispatchHandler, Serving {
+class Exchange implements ClientEvents, AttemptEvents {
   readonly #around: Surroundings;
   readonly #rules: Rules;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #endpoint: Endpoint;
-  readonly #client: ClientWatch;
+  readonly #incoming: Incoming;
   readonly #startedMs: number;
-  /** Null while the request was not admitted: then nothing but a refusal follows. */
-  #intake: Intake | null = null;
-  #body: Buffer | Readable | null = null;
-  #headers: string[] | null = null;
-  #pick: Pick | null = null;
-  #origin: Origin | null = null;
-  #controller: Dispatcher.DispatchController | null = null;
+  #arrival: Arrival | null = null;
+  #routeName: string | null = null;
+  #maxBodyBytes = 0;
+  /** Of a route that is proxied, once the request is admitted. */
+  #route: ProxiedRules | null = null;
+  #destination: Destination | null = null;
+  #grant: Grant | null = null;
+  /** Of a small body, until it is whole; null when it is not collected. */
+  #parts: Buffer[] | null = null;
+  /** Bytes of the body that have come. */
+  #received = 0;
   /** What is asked of the scheduler; null on a static route. */
   #want: Want | null = null;
-  /** The last one tried. */
-  #backend: string | null = null;
-  #attempts = 0;
-  #attemptedMs = 0;
-  #ttfbMs: number | null = null;
-  /** Of the last attempt. */
+  #request: OutgoingRequest | null = null;
+  /** Null until a pool was found. */
+  #attempts: Attempts | null = null;
+  /** The body has begun to go to a backend, so that it cannot go to another one. */
+  #streaming = false;
+  /** Of the last attempt that failed. */
   #failure: Failure | null = null;
-  /** Of this attempt: bytes of the request may have reached the backend. */
-  #sent = false;
-  /** Of this attempt: when all of the request had been written. */
-  #sentMs: number | null = null;
+  #detail = "";
   /** The backend's, once its header section was passed on. */
   #status = 0;
-  #bodyBegun = false;
-  #drainWatched = false;
+  #tunnel = false;
+  #deadline: NodeJS.Timeout | null = null;
   #done = false;
 
-  constructor(
-    around: Surroundings,
-    rules: Rules,
-    request: IncomingMessage,
-    response: ServerResponse,
-    endpoint: Endpoint,
-  ) {
+  constructor(around: Surroundings, rules: Rules, incoming: Incoming) {
     this.#around = around;
     this.#rules = rules;
-    this.#request = request;
-    this.#response = response;
-    this.#endpoint = endpoint;
-    this.#client = new ClientWatch(request.socket);
+    this.#incoming = incoming;
     this.#startedMs = around.clock();
   }
 
-  begin(intake: Intake): void {
-    this.#intake = intake;
-    intake.pool.budget.earn();
-    if (intake.body !== "small") {
-      this.#acquire(intake);
+  begin(): void {
+    const intake = takeIn(this.#incoming, this.#rules);
+    if ("status" in intake) {
+      this.#refuse(intake);
       return;
     }
-    collectBody(this.#request, this.#client, (body) => {
-      this.#body = body;
-      this.#acquire(intake);
-    });
+    const { arrival, route } = intake;
+    this.#arrival = arrival;
+    this.#routeName = route.route.name;
+    this.#maxBodyBytes = route.maxBodyBytes;
+    const { bodyLength } = arrival.head;
+    if (bodyLength > route.maxBodyBytes && bodyLength !== Number.POSITIVE_INFINITY) {
+      this.#refuse(TOO_LARGE);
+      return;
+    }
+    const { requestMs } = route.route.timeouts;
+    if (requestMs !== null) this.#deadline = setTimeout(() => this.#onDeadline(), requestMs);
+    if (route.access === null) this.#admit(arrival, route);
+    else route.access.check(arrival, (refusal, grant) => this.#onAccess(arrival, route, refusal, grant));
   }
 
-  #acquire(intake: Intake): void {
-    const { pool, backend } = intake.route;
+  #onAccess(arrival: Arrival, route: RouteRules, refusal: Refusal | null, grant: Grant | null): void {
+    if (this.#done) return;
+    this.#grant = grant;
+    if (refusal) this.#turnAway(refusal);
+    else this.#admit(arrival, route);
+  }
+
+  #turnAway({ status, text, fields, body }: Refusal): void {
+    if (body === null) {
+      this.#refuse({ status, text }, fields);
+      return;
+    }
+    this.#conclude(status, text);
+    answerWith(this.#incoming, status, fields, body);
+  }
+
+  #admit(arrival: Arrival, route: RouteRules): void {
+    if (route.reply !== null) {
+      const { status, fields, body } = route.reply({
+        target: arrival.target,
+        secure: arrival.connection.tls !== null,
+      });
+      this.#conclude(status, null);
+      answerWith(this.#incoming, status, fields, body);
+      return;
+    }
+    this.#route = route;
+    this.#destination = route.destination(arrival);
+    if (this.#destination === null) {
+      this.#refuse(NO_BACKEND);
+      return;
+    }
+    this.#request = composeRequest(arrival, route, this.#destination, this.#grant);
+    if (this.#request === null) {
+      this.#refuse(NOT_REWRITTEN);
+      return;
+    }
+    this.#attempts = new Attempts(this.#around, this, this.#destination.pool);
+    this.#destination.pool.budget.earn();
+    const { bodyLength } = arrival.head;
+    if (bodyLength > 0 && bodyLength <= REPLAYABLE_BYTES) {
+      this.#parts = [];
+      this.#incoming.read();
+    } else {
+      this.#acquire();
+    }
+  }
+
+  #acquire(): void {
+    const { route } = this.#route as ProxiedRules;
+    const { pool } = this.#destination as Destination;
     const { scheduling } = this.#around;
-    if (backend !== null) {
-      this.#onPick(intake, scheduling.hold(pool, backend));
+    if (route.proxy === "static") {
+      this.#onPick(scheduling.hold(pool.name, route.backend as string));
       return;
     }
-    this.#want ??= intake.pool.ask?.(this.#request, intake.target) ?? ANY_BACKEND;
-    scheduling.acquire(pool, this.#want, (pick) => this.#onPick(intake, pick));
+    this.#want ??= this.#firstWant(pool);
+    scheduling.acquire(pool.name, this.#want, (pick) => this.#onPick(pick));
   }
 
-  #onPick(intake: Intake, pick: Pick | null): void {
+  #firstWant({ ask }: PoolRules): Want {
+    const { prefer } = this.#route as ProxiedRules;
+    const want = ask?.(this.#arrival as Arrival) ?? ANY_BACKEND;
+    return prefer === null ? want : { ...want, ...prefer };
+  }
+
+  #onPick(pick: Pick | null): void {
     if (this.#done) {
       if (pick) this.#around.scheduling.release(pick, "canceled", null);
       return;
     }
     if (pick === null) {
-      this.refuse(this.#failure ?? NO_BACKEND);
+      this.#refuse(this.#failure ?? NO_BACKEND);
       return;
     }
-    this.#pick = pick;
-    this.#backend = pick.backend;
-    this.#attempts += 1;
-    this.#controller = null;
-    this.#sent = false;
-    this.#sentMs = null;
-    this.#attemptedMs = this.#around.clock();
-    const origin = this.#around.origins.get(pick.url);
-    if (!origin.enter()) {
-      this.#fail(SATURATED);
+    const attempts = this.#attempts as Attempts;
+    const request = this.#request as OutgoingRequest;
+    request.fresh = this.#failure?.again === "anywhere";
+    const unsent = attempts.begin(pick, request);
+    if (unsent !== null) {
+      this.#fail(attempts.current as Attempt, unsent);
       return;
     }
-    this.#origin = origin;
-    this.#dispatch(intake, origin);
+    if (attempts.count > 1) return;
+    const route = this.#route as ProxiedRules;
+    if (route.mirror !== null) shadow(this.#around, route.mirror, request);
+    const { hedge } = (this.#destination as Destination).pool;
+    if (hedge !== null && mayHedge(route, request)) attempts.hedge(hedge, this.#want, request);
   }
 
-  #dispatch({ target, route, pool, body }: Intake, origin: Origin): void {
-    const ownCookie = pool.affinity?.cookie ?? null;
-    this.#headers ??= requestHeaders(this.#request, target, this.#rules.trust, ownCookie);
-    if (body === "stream") this.#body = streamBody(this.#request, this.#client);
-    const options = {
-      method: this.#request.method as string,
-      path: target.forwarded,
-      headers: this.#headers,
-      body: this.#body,
-      headersTimeout: route.timeouts.responseHeadersMs,
-      bodyTimeout: route.timeouts.idleMs,
-      servername: origin.hostname,
-    };
-    origin.dispatch(options, this);
+  onReady(): void {
+    this.#streaming = true;
+    this.#incoming.read();
   }
 
-  /** The request is about to be written to a connection. */
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    this.#sent = true;
-    if (this.#done) controller.abort(CLIENT_GONE);
+  onInterim(_: Attempt, status: number, fields: Fields): void {
+    this.#incoming.sendInterim(status, responseFields(fields, HIDING_NOTHING));
   }
 
-  /** All of it, body included. */
-  onRequestSent(): void {
-    this.#sentMs = this.#around.clock();
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    parsed: IncomingHttpHeaders,
-    message = "",
-  ): void {
-    if (this.#done) return;
-    if (status < 200) {
-      this.#boundInterim(controller);
-      return;
-    }
-    this.#ttfbMs = this.#around.clock() - this.#attemptedMs;
-    const headers = this.#responseHeaders(controller.rawHeaders as Buffer[], parsed);
-    if (this.#endpoint.closing) this.#response.shouldKeepAlive = false;
-    this.#response.writeHead(status, reasonPhrase(status, message), headers);
+  onHead(attempt: Attempt, { status, reason, fields, bodyLength, tunnel }: ResponseHead): void {
+    const { pick } = attempt;
+    this.#attempts?.answeredBy(attempt);
     this.#status = status;
-    process.nextTick(flushHead, this);
+    this.#tunnel = tunnel;
+    const passed = composeAnswer(
+      {
+        ...{ method: this.#incoming.head.method, status, fields, pick },
+        ...{ want: this.#want, shown: this.#rules.debugHeaders, grant: this.#grant },
+      },
+      this.#route as ProxiedRules,
+      this.#destination as Destination,
+      this.#around.scheduling,
+    );
+    this.#incoming.sendHead({ status, reason, fields: passed, bodyLength, tunnel });
+    if (!tunnel) return;
+    this.#incoming.flush();
+    this.#incoming.read();
   }
 
-  /** What the backend says to the client, without what it says to us, and what we say ourselves. */
-  #responseHeaders(raw: Buffer[], parsed: IncomingHttpHeaders): string[] {
-    const { affinity, loadReports } = (this.#intake as Intake).pool;
-    const { backend } = this.#pick as Pick;
-    const reporting = loadReports !== null;
-    const ownCookie = affinity?.cookie ?? null;
-    const headers = responseHeaders(raw, parsed.connection, this.#shownBackend(), reporting, ownCookie);
-    const report = loadReports?.read(parsed);
-    if (report) this.#around.scheduling.report(this.#pick as Pick, report);
-    if (affinity && this.#want && this.#want.stick !== backend) {
-      const cookie = affinity.bind(backend);
-      if (cookie !== null) headers.push("set-cookie", cookie);
-    }
-    return headers;
+  onData(attempt: Attempt, chunk: Buffer): void {
+    if (!this.#incoming.write(chunk)) attempt.pause();
   }
 
-  /** Each interim answer starts undici's wait for the header section anew, but not the route's. */
-  #boundInterim(controller: Dispatcher.DispatchController): void {
-    if (this.#sentMs === null) return;
-    const { responseHeadersMs } = (this.#intake as Intake).route.timeouts;
-    if (this.#around.clock() - this.#sentMs > responseHeadersMs) {
-      controller.abort(new errors.HeadersTimeoutError());
-    }
+  onFlush(): void {
+    this.#incoming.flush();
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#done) return;
-    this.#bodyBegun = true;
-    if (this.#response.write(chunk)) return;
-    controller.pause();
-    this.#client.mustRead(true);
-    if (this.#drainWatched) return;
-    this.#drainWatched = true;
-    this.#response.on("drain", () => this.#onDrain());
-  }
-
-  onResponseEnd(_controller: Dispatcher.DispatchController, received: IncomingHttpHeaders): void {
-    if (this.#done) return;
-    this.#release(outcomeOf(this.#status));
-    const trailers = responseTrailers(received);
-    if (trailers) this.#response.addTrailers(trailers);
+  onAnswered(attempt: Attempt, trailers: Fields | null): void {
+    attempt.release(this.#tunnel ? "success" : outcomeOf(this.#status));
     this.#conclude(this.#status, null);
-    this.#response.end();
-    discardRest(this.#request);
+    this.#incoming.end(passedTrailers(trailers, NOTHING));
+    if (this.#tunnel) attempt.cancel("success");
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#done) return;
+  onDrained(): void {
+    this.#incoming.read();
+  }
+
+  onFailed(attempt: Attempt, fault: Fault, detail: string): void {
+    this.#detail = detail;
     if (this.#status === 0) {
-      this.#fail(failureOf(error));
+      const failure = failureOf(fault);
+      if (!this.#attempts?.drop(attempt, failure.outcome)) this.#fail(attempt, failure);
       return;
     }
-    this.#release("failure");
-    this.#conclude(this.#status, `the answer broke off: ${error.message}`);
-    this.#request.socket.resetAndDestroy(); // an orderly end could pass for the end of the body
+    attempt.release("failure");
+    this.#conclude(this.#status, `the answer broke off: ${fault}`);
+    this.#incoming.abort();
   }
 
-  /** A header section goes out with the first bytes of the body, or alone when those are not there yet. */
-  flushHead(): void {
-    if (!this.#done && !this.#bodyBegun) this.#response.flushHeaders();
-  }
-
-  #fail(failure: Failure): void {
-    this.#failure = failure;
-    this.#release(failure.outcome);
-    const intake = this.#intake as Intake;
-    const attempted = { attempts: this.#attempts, sent: this.#sent, method: this.#request.method as string };
-    if (mayRetry(intake, failure, attempted, this.#around.report)) {
-      if (this.#want) this.#want = elsewhere(this.#want, this.#backend as string);
-      this.#acquire(intake);
-    } else {
-      this.refuse(failure);
+  onClientData(chunk: Buffer): void {
+    this.#received += chunk.length;
+    if (this.#parts !== null) {
+      this.#parts.push(chunk);
+    } else if (!this.#tunnel && this.#received > this.#maxBodyBytes) {
+      this.onClientFault(TOO_LARGE.status, TOO_LARGE.text);
+    } else if (this.#attempts?.current?.write(chunk) === false) {
+      this.#incoming.pauseReading();
     }
   }
 
-  refuse({ status, text }: { status: number; text: string }): void {
-    this.#conclude(status, text);
-    if (this.#endpoint.closing) this.#response.shouldKeepAlive = false;
-    answer(this.#response, status, text, this.#shownBackend());
-    discardRest(this.#request);
+  onClientEnd(trailers: Fields | null): void {
+    const parts = this.#parts;
+    if (parts === null) {
+      this.#attempts?.current?.end(passedTrailers(trailers, this.#grant?.remove ?? NOTHING));
+      return;
+    }
+    this.#parts = null;
+    const request = this.#request as OutgoingRequest;
+    request.body = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    this.#acquire();
   }
 
-  #onDrain(): void {
-    if (this.#done) return;
-    this.#client.mustRead(false);
-    this.#controller?.resume();
+  onClientDrain(): void {
+    this.#attempts?.current?.resume();
   }
 
-  /** The client is gone, or nothing is left to do. */
-  onClose(): void {
+  onClientGone(reason: string): void {
     if (this.#done) return;
-    this.#release("canceled");
-    this.#conclude(CLIENT_ABORT, CLIENT_GONE.message);
-    this.#controller?.abort(CLIENT_GONE);
+    this.#attempts?.cancel(this.#tunnel ? "success" : "canceled");
+    this.#conclude(this.#tunnel ? this.#status : CLIENT_ABORT, this.#tunnel ? null : reason);
   }
 
-  /** Past the header section of the answer nothing else can be said to the client. */
-  onMalformed(status: number): void {
+  onClientFault(status: number, reason: string): void {
     if (this.#done) return;
-    this.#release("canceled");
+    this.#attempts?.cancel("canceled");
     if (this.#status === 0) {
-      this.#response.shouldKeepAlive = false;
-      this.refuse({ status, text: MALFORMED.message });
+      this.#refuse({ status, text: reason });
     } else {
-      this.#conclude(this.#status, MALFORMED.message);
-      this.#request.socket.destroy();
+      this.#conclude(this.#status, reason);
+      this.#incoming.abort();
     }
-    this.#controller?.abort(MALFORMED);
   }
 
-  #release(outcome: Outcome): void {
-    const pick = this.#pick;
-    this.#origin?.leave();
-    this.#origin = null;
-    this.#pick = null;
-    if (pick) this.#around.scheduling.release(pick, outcome, this.#ttfbMs);
+  #onDeadline(): void {
+    this.onClientFault(TOO_LONG.status, TOO_LONG.text);
+  }
+
+  #fail(attempt: Attempt, failure: Failure): void {
+    this.#failure = failure;
+    const attempted = {
+      attempts: this.#attempts?.count ?? 0,
+      sent: attempt.sent,
+      method: this.#incoming.head.method,
+      replayable: !this.#streaming,
+    };
+    attempt.release(failure.outcome);
+    if (!mayRetry(this.#route as ProxiedRules, failure, attempted) || !this.#spendRetry()) {
+      this.#refuse(failure);
+      return;
+    }
+    if (this.#want && failure.again === "elsewhere") this.#want = elsewhere(this.#want, attempt.pick.backend);
+    this.#acquire();
+  }
+
+  /** Out of the pool's budget. */
+  #spendRetry(): boolean {
+    const { pool } = this.#destination as Destination;
+    if (pool.budget.spend()) {
+      this.#around.report.retried(pool.name);
+      return true;
+    }
+    this.#around.report.budgetExhausted(pool.name);
+    return false;
+  }
+
+  #refuse({ status, text }: { status: number; text: string }, fields: Fields = []): void {
+    this.#conclude(status, text);
+    const tried = this.#rules.debugHeaders ? (this.#attempts?.current?.pick.backend ?? null) : null;
+    answer(this.#incoming, status, text, fields, tried);
   }
 
   /** After this nothing that is still under way may touch the client. */
   #conclude(status: number, reason: string | null): void {
     this.#done = true;
-    this.#client.stop();
-    if (this.#intake?.body === "stream") (this.#body as Readable | null)?.destroy();
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#attempts?.end();
     this.#around.report.finished({
-      method: this.#request.method as string,
-      route: this.#intake?.route.name ?? null,
-      pool: this.#intake?.route.pool ?? null,
-      backend: this.#backend,
+      method: this.#incoming.head.method,
+      route: this.#routeName,
+      pool: this.#destination?.pool.name ?? null,
+      backend: this.#attempts?.current?.pick.backend ?? null,
       status,
       durationMs: this.#around.clock() - this.#startedMs,
-      ttfbMs: this.#ttfbMs,
-      attempts: this.#attempts,
+      ttfbMs: this.#attempts?.current?.ttfbMs ?? null,
+      attempts: this.#attempts?.count ?? 0,
       reason,
+      detail: reason === null ? "" : this.#detail,
     });
   }
-
-  #shownBackend(): string | null {
-    return this.#rules.debugHeaders ? this.#backend : null;
-  }
-}
-
-function flushHead(exchange: Exchange): void {
-  exchange.flushHead();
 }

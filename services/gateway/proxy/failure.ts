@@ -1,5 +1,6 @@
 // What went wrong, in one table: the status the client gets, the words, whom it is held against, and whether
-// another backend could do better.
+// another attempt could do better.
+import type { Fault } from "../messages/outgoing.ts";
 import type { Outcome } from "../scheduling/scheduling.ts";
 
 export interface Failure {
@@ -7,74 +8,76 @@ export interface Failure {
   /** Shown to the client: says what happened and nothing of how the inside looks. */
   text: string;
   outcome: Outcome;
-  /** False where every backend would end the same way. */
-  elsewhere: boolean;
+  /**
+   * Where another attempt may do better: with another backend, with another connection to whichever backend, or
+   * nowhere, since every attempt would end the same way.
+   */
+  again: "elsewhere" | "anywhere" | "nowhere";
 }
 
 const backendFault = (status: number, text: string): Failure => ({
   status,
   text,
   outcome: "failure",
-  elsewhere: true,
+  again: "elsewhere",
 });
 
-const clientFault = (status: number, text: string): Failure => ({
+export const clientFault = (status: number, text: string): Failure => ({
   status,
   text,
   outcome: "canceled",
-  elsewhere: false,
+  again: "nowhere",
 });
 
 export const NO_ROUTE = clientFault(404, "no route leads to this host and path");
+export const NOT_REWRITTEN = clientFault(400, "the path cannot be rewritten as this route asks");
 export const NO_BACKEND = clientFault(503, "no backend is available");
+export const TOO_LARGE = clientFault(413, "the body of the request is larger than this route takes");
+export const TOO_LONG = clientFault(504, "the request took longer than this route allows");
 /** This gateway's own bound, so the backend is not to blame. */
 export const SATURATED: Failure = {
   status: 503,
   text: "too many requests are open to the backend",
   outcome: "canceled",
-  elsewhere: true,
+  again: "elsewhere",
+};
+/** What this gateway has found out about the backend by itself. */
+export const HELD_BACK: Failure = {
+  status: 503,
+  text: "the backend has failed too often to be tried again now",
+  outcome: "canceled",
+  again: "elsewhere",
 };
 /** This process cannot open another connection: whoever it is asked for is not to blame, and another one no better. */
 export const EXHAUSTED: Failure = {
   status: 503,
   text: "the gateway cannot open more connections",
   outcome: "canceled",
-  elsewhere: false,
+  again: "nowhere",
 };
-export const malformed = (text: string): Failure => clientFault(400, text);
-
 const BROKEN = backendFault(502, "the connection to the backend broke before it answered");
-const CONNECT_TIMEOUT = backendFault(504, "the backend could not be connected to in time");
-const INVALID_ANSWER = backendFault(502, "the backend's answer is not valid HTTP");
-const INVALID_REQUEST = malformed("the request cannot be forwarded as it is");
-/** The configuration dropped the origin between the pick and the dispatch. */
-const ORIGIN_CLOSED: Failure = { ...BROKEN, outcome: "canceled" };
 
-const BY_CODE: ReadonlyMap<string, Failure> = new Map([
-  ["ECONNREFUSED", backendFault(502, "the backend refused the connection")],
-  ["ECONNRESET", BROKEN],
-  ["UND_ERR_SOCKET", BROKEN],
-  ["ENOTFOUND", backendFault(502, "the backend's name does not resolve")],
-  ["EHOSTUNREACH", backendFault(502, "the backend cannot be reached")],
-  ["ENETUNREACH", backendFault(502, "the backend cannot be reached")],
-  ["UND_ERR_CONNECT_TIMEOUT", CONNECT_TIMEOUT],
-  ["ETIMEDOUT", CONNECT_TIMEOUT],
-  ["UND_ERR_HEADERS_TIMEOUT", backendFault(504, "the backend did not answer in time")],
-  ["UND_ERR_HEADERS_OVERFLOW", INVALID_ANSWER],
-  ["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", INVALID_ANSWER],
-  ["UND_ERR_INVALID_ARG", INVALID_REQUEST],
-  ["UND_ERR_NOT_SUPPORTED", INVALID_REQUEST],
-  ["UND_ERR_REQ_CONTENT_LENGTH_MISMATCH", INVALID_REQUEST],
-  ...["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"].map((code) => [code, EXHAUSTED] as const),
-  ["UND_ERR_CLOSED", ORIGIN_CLOSED],
-  ["UND_ERR_DESTROYED", ORIGIN_CLOSED],
-]);
+const BY_FAULT: Record<Fault, Failure> = {
+  refused: backendFault(502, "the backend refused the connection"),
+  unresolved: backendFault(502, "the backend's name does not resolve"),
+  unreachable: backendFault(502, "the backend cannot be reached"),
+  "connect-timeout": backendFault(504, "the backend could not be connected to in time"),
+  tls: backendFault(502, "no trusted connection to the backend could be made"),
+  broken: BROKEN,
+  unprocessed: { ...BROKEN, outcome: "canceled", again: "anywhere" },
+  // A backend may close an idle connection at any time; one that is gone shows it by refusing the next.
+  stale: { ...BROKEN, outcome: "canceled", again: "anywhere" },
+  "headers-timeout": backendFault(504, "the backend did not answer in time"),
+  "idle-timeout": backendFault(504, "the backend fell silent"),
+  "invalid-answer": backendFault(502, "the backend's answer is not valid HTTP"),
+  exhausted: EXHAUSTED,
+  unsendable: clientFault(400, "the request cannot be forwarded as it is"),
+  // The configuration dropped the origin between the pick and the attempt.
+  dropped: { ...BROKEN, outcome: "canceled" },
+};
 
-/** For an error before any byte of the answer was passed on. */
-export function failureOf(error: Error): Failure {
-  const known = BY_CODE.get((error as NodeJS.ErrnoException).code ?? "");
-  return known ?? (error.name === "HTTPParserError" ? INVALID_ANSWER : BROKEN);
-}
+/** For a fault before any byte of the answer was passed on. */
+export const failureOf = (fault: Fault): Failure => BY_FAULT[fault];
 
 /** A complete answer counts as the backend's failure only where it says that it cannot serve. */
 export const outcomeOf = (status: number): Outcome =>

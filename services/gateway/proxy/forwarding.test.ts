@@ -1,12 +1,21 @@
 import { describe, expect, it } from "vitest";
+import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
+import { fieldsFrom } from "../test-support/fields.ts";
 import { addForwarding, mayPass, trustPeers } from "./forwarding.ts";
 
-const hop = { peer: "192.0.2.7", authority: "shop.example.com:8080", proto: "http" as const, port: 8080 };
+const AUTHORITY = "shop.example.com:8080";
 
-function forwarding(incoming: Record<string, string>, trusted: boolean, peer = hop.peer) {
-  const headers: string[] = [];
-  addForwarding(headers, incoming, { ...hop, peer }, trusted);
-  return Object.fromEntries(headers.map((name, i) => [name, headers[i + 1]]).filter((_, i) => i % 2 === 0));
+function forwarding(incoming: Record<string, string>, trusted: boolean, peer = "192.0.2.7", tls = false) {
+  const fields: Fields = [];
+  const connection = {
+    endpoint: { name: "web", closing: false },
+    peer,
+    localPort: 8080,
+    tls: tls ? { servername: null, certificate: null } : null,
+  };
+  addForwarding(fields, fieldsFrom(incoming), connection, AUTHORITY, trusted);
+  const names = fields.filter((_, i) => i % STEP === 1);
+  return Object.fromEntries(names.map((name) => [name, fieldOf(fields, name)]));
 }
 
 describe("forwarding headers", () => {
@@ -17,6 +26,13 @@ describe("forwarding headers", () => {
       "x-forwarded-host": "shop.example.com:8080",
       "x-forwarded-port": "8080",
       forwarded: 'for=192.0.2.7;host="shop.example.com:8080";proto=http',
+    });
+  });
+
+  it("say that the client came over TLS", () => {
+    expect(forwarding({}, false, "192.0.2.7", true)).toMatchObject({
+      "x-forwarded-proto": "https",
+      forwarded: 'for=192.0.2.7;host="shop.example.com:8080";proto=https',
     });
   });
 

@@ -1,10 +1,15 @@
-// Where a request came from, told to the backend: X-Forwarded-* and Forwarded (RFC 7239). What the peer says of
+// Where a request came from, told to the backend: X-Forwarded-*, Forwarded (RFC 7239) and Via. What the peer says of
 // earlier hops is believed only when its address is trusted; from anyone else such headers are replaced or removed.
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { BlockList, isIPv6 } from "node:net";
+import { remember } from "../asking/remember.ts";
+import { addField, type Fields, listOf } from "../messages/fields.ts";
+import type { ClientConnection } from "../messages/incoming.ts";
 
 /** True for a peer whose forwarding headers are believed. */
 export type Trust = (address: string) => boolean;
+
+/** Peers whose trust is remembered. */
+const PEERS_REMEMBERED = 1_000;
 
 /** @param cidrs valid ones: the configuration was checked */
 export function trustPeers(cidrs: readonly string[]): Trust {
@@ -15,11 +20,10 @@ export function trustPeers(cidrs: readonly string[]): Trust {
     const network = cidr.slice(0, slash);
     networks.addSubnet(network, Number(cidr.slice(slash + 1)), isIPv6(network) ? "ipv6" : "ipv4");
   }
-  return (address) => networks.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+  return remember(PEERS_REMEMBERED, (address: string) =>
+    networks.check(address, isIPv6(address) ? "ipv6" : "ipv4"),
+  );
 }
-
-export const peerAddress = (request: IncomingMessage): string =>
-  plainAddress(request.socket.remoteAddress ?? "unknown");
 
 /** Without the IPv4-in-IPv6 prefix and without a zone. */
 export function plainAddress(address: string): string {
@@ -46,36 +50,33 @@ export function mayPass(name: string, trusted: boolean): boolean {
 const isForwarding = (name: string): boolean =>
   name === "forwarded" || name === "x-real-ip" || name.startsWith("x-forwarded-");
 
-export interface Hop {
-  peer: string;
-  /** The Host header, already known to hold nothing that needs escaping inside quotes. */
-  authority: string;
-  proto: "http";
-  /** Port the client connected to. */
-  port: number;
-}
-
-/** Appends the five fields to `headers`, a flat list of names and values. */
+/**
+ * Appends the five fields.
+ * @param incoming the client's
+ * @param authority the Host header, already known to hold nothing that needs escaping inside quotes
+ */
 export function addForwarding(
-  headers: string[],
-  incoming: IncomingHttpHeaders,
-  hop: Hop,
+  fields: Fields,
+  incoming: Fields,
+  { peer, localPort, tls }: ClientConnection,
+  authority: string,
   trusted: boolean,
 ): void {
-  const told = (name: string) => (trusted ? (incoming[name] as string | undefined) : undefined);
-  const element = `for=${forwardedNode(hop.peer)};host="${hop.authority}";proto=${hop.proto}`;
-  headers.push(
-    "x-forwarded-for",
-    extended(told("x-forwarded-for"), hop.peer),
-    "x-forwarded-proto",
-    told("x-forwarded-proto") ?? hop.proto,
-    "x-forwarded-host",
-    told("x-forwarded-host") ?? hop.authority,
-    "x-forwarded-port",
-    told("x-forwarded-port") ?? String(hop.port),
-    "forwarded",
-    extended(told("forwarded"), element),
-  );
+  const proto = tls === null ? "http" : "https";
+  const element = `for=${forwardedNode(peer)};host="${authority}";proto=${proto}`;
+  if (!trusted) {
+    addField(fields, "x-forwarded-for", peer);
+    addField(fields, "x-forwarded-proto", proto);
+    addField(fields, "x-forwarded-host", authority);
+    addField(fields, "x-forwarded-port", String(localPort));
+    addField(fields, "forwarded", element);
+    return;
+  }
+  addField(fields, "x-forwarded-for", extended(listOf(incoming, "x-forwarded-for"), peer));
+  addField(fields, "x-forwarded-proto", listOf(incoming, "x-forwarded-proto") ?? proto);
+  addField(fields, "x-forwarded-host", listOf(incoming, "x-forwarded-host") ?? authority);
+  addField(fields, "x-forwarded-port", listOf(incoming, "x-forwarded-port") ?? String(localPort));
+  addField(fields, "forwarded", extended(listOf(incoming, "forwarded"), element));
 }
 
 const extended = (list: string | undefined, last: string): string => (list ? `${list}, ${last}` : last);

@@ -38,7 +38,7 @@ describe("request headers", () => {
     const pairs = raw.map((name, i) => `${name}: ${raw[i + 1]}`).filter((_, i) => i % 2 === 0);
     expect(pairs).toEqual(expect.arrayContaining(["host: Shop.Example.com:99", ...lines.slice(1)]));
     expect(pairs.filter((pair) => pair.startsWith("X-Aa"))).toEqual(["X-Aa: 1", "X-Aa: 3"]);
-    expect(seen[0]?.url).toBe("/p/%41?q=%2F");
+    expect(seen[0]?.url).toBe("/p/A?q=%2F");
   });
 
   it("that end at this hop do not arrive, nor those that Connection names", async () => {
@@ -61,7 +61,7 @@ describe("request headers", () => {
     });
     const headers = seen[0]?.headers ?? {};
     expect(headers).toMatchObject({ "x-kept": "yes", te: "trailers" });
-    expect(headers.connection).toBe("keep-alive");
+    expect(headers.connection).toBe("te");
     for (const name of [
       "x-private",
       "keep-alive",
@@ -185,7 +185,7 @@ describe("response headers", () => {
     await eventually(() => client.received().includes("\r\n\r\n"), "an answer");
     const head = client.received().toLowerCase();
     expect(head).toContain("x-outer: 1");
-    expect(head).toContain("connection: keep-alive");
+    expect(head).not.toContain("connection:");
     for (const gone of ["x-inner", "timeout=77", "proxy-authenticate", "upgrade"])
       expect(head).not.toContain(gone);
   });

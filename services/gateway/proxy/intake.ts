@@ -1,30 +1,31 @@
-// What a request asks for, settled before a backend is picked: where it goes and how much it brings.
-import type { IncomingMessage } from "node:http";
-import type { Route } from "@evenkeel/core/config/resolve.ts";
-import { readTarget, type Target } from "../routing/target.ts";
-import { type Failure, malformed, NO_BACKEND, NO_ROUTE } from "./failure.ts";
-import type { PoolRules } from "./pool-rules.ts";
-import { bodySize, REPLAYABLE_BYTES } from "./request-body.ts";
+// What a request asks for, settled before anything is decided about it: where it goes, and whose it is.
+import type { Incoming } from "../messages/incoming.ts";
+import { readTarget } from "../routing/target.ts";
+import type { Arrival } from "./arrival.ts";
+import { clientBehind } from "./client-address.ts";
+import { clientFault, type Failure, NO_ROUTE } from "./failure.ts";
+import type { RouteRules } from "./route-rules.ts";
 import type { Rules } from "./rules.ts";
 
-export interface Intake {
-  target: Target;
-  route: Route;
-  /** Of the route's pool. */
-  pool: PoolRules;
-  /** `small` is read whole first and can be sent again, `stream` only once. */
-  body: "none" | "small" | "stream";
-}
-
-/** The intake, or why the request cannot be served. */
-export function takeIn(request: IncomingMessage, rules: Rules): Intake | Failure {
-  const target = readTarget(request);
-  if (typeof target === "string") return malformed(target);
-  const size = bodySize(request);
-  if (size === null) return malformed("the transfer coding of the body is not understood");
-  const route = rules.router.match(target.host, target.path);
+/** The request and the rules of its route, or why it cannot be served. */
+export function takeIn(
+  { head, connection }: Incoming,
+  rules: Rules,
+): { arrival: Arrival; route: RouteRules } | Failure {
+  const target = readTarget(head);
+  if ("status" in target) return clientFault(target.status, target.text);
+  const { peer, endpoint } = connection;
+  const trusted = rules.trust(peer);
+  const client = trusted ? clientBehind(peer, head.fields, rules.trust) : peer;
+  const route = rules.routeOf({
+    listener: endpoint.name,
+    host: target.host,
+    path: target.path,
+    query: target.forwarded.slice(target.path.length + 1),
+    method: head.method,
+    fields: head.fields,
+    client,
+  });
   if (route === null) return NO_ROUTE;
-  const pool = rules.pools.get(route.pool);
-  if (pool === undefined) return NO_BACKEND;
-  return { target, route, pool, body: size === 0 ? "none" : size <= REPLAYABLE_BYTES ? "small" : "stream" };
+  return { arrival: { head, connection, target, trusted, client }, route };
 }

@@ -1,6 +1,12 @@
 // What is told about finished requests: metrics with bounded labels, and one log line each when asked for.
 import type { Log } from "@evenkeel/runtime/log.ts";
-import { LATENCY_BUCKETS, type Metrics } from "@evenkeel/runtime/metrics.ts";
+import {
+  type CounterChild,
+  type HistogramChild,
+  LATENCY_BUCKETS,
+  type Metrics,
+} from "@evenkeel/runtime/metrics.ts";
+import type { BreakerState } from "./breaker.ts";
 import { EXHAUSTED } from "./failure.ts";
 
 /** Label for requests that no route took. */
@@ -21,6 +27,8 @@ export interface Finished {
   attempts: number;
   /** Why the answer is not the backend's own, or broke off; null when all went well. */
   reason: string | null;
+  /** What the system or library says of it; empty: nothing. */
+  detail: string;
 }
 
 export interface Report {
@@ -28,29 +36,46 @@ export interface Report {
   /** Refused before it was a request. */
   refused(status: number): void;
   retried(pool: string): void;
+  hedged(pool: string): void;
   budgetExhausted(pool: string): void;
+  breakerChanged(pool: string, backend: string, state: BreakerState): void;
   cookieForged(pool: string): void;
   loadReportMalformed(pool: string): void;
   /** Routes and pools of a new configuration: series of those that are gone are dropped. */
   keep(routes: ReadonlySet<string>, pools: ReadonlySet<string>): void;
 }
 
+/** What is counted of one route. */
+interface RouteSeries {
+  /** By class of status, 1xx first. */
+  classes: CounterChild[];
+  durations: HistogramChild;
+}
+
 /** @param accessLog null: no line per request */
-export function createReport(metrics: Metrics, accessLog: Log | null): Report {
-  const requests = metrics.counter(
+export function createReport(metrics: Metrics, log: Log, accessLog: Log | null): Report {
+  const requests = metrics.counterFamily(
     "evenkeel_gateway_requests_total",
     "Requests answered or given up, by route and class of status",
-    ["route", "code_class"],
   );
-  const durations = metrics.histogram(
+  const durations = metrics.histogramFamily(
     "evenkeel_gateway_request_duration_seconds",
     "From the request's header section to the end of the answer",
     LATENCY_BUCKETS,
-    ["route"],
   );
   const retries = metrics.counter(
     "evenkeel_gateway_retries_total",
     "Attempts after the first, on another backend",
+    ["pool"],
+  );
+  const hedges = metrics.counter(
+    "evenkeel_gateway_hedges_total",
+    "Second attempts beside a first one that took long",
+    ["pool"],
+  );
+  const opened = metrics.counter(
+    "evenkeel_gateway_breakers_opened_total",
+    "Breakers of backends that this gateway has opened",
     ["pool"],
   );
   const exhausted = metrics.counter(
@@ -79,30 +104,47 @@ export function createReport(metrics: Metrics, accessLog: Log | null): Report {
   let routesKept: ReadonlySet<string> = new Set();
   let poolsKept: ReadonlySet<string> = new Set();
 
-  const count = (route: string, status: number) =>
-    requests.inc({ route, code_class: CODE_CLASSES[Math.floor(status / 100) - 1] ?? "5xx" });
+  const series = new Map<string, RouteSeries>();
+  const seriesOf = (route: string): RouteSeries => {
+    const known = series.get(route);
+    if (known) return known;
+    const classes = CODE_CLASSES.map((code_class) => requests.child({ route, code_class }));
+    const opened = { classes, durations: durations.child({ route }) };
+    series.set(route, opened);
+    return opened;
+  };
+  const count = ({ classes }: RouteSeries, status: number) => {
+    (classes[Math.floor(status / 100) - 1] ?? (classes[4] as CounterChild)).value += 1;
+  };
 
   return {
     finished(request) {
-      const route = request.route ?? NO_ROUTE;
+      const route = seriesOf(request.route ?? NO_ROUTE);
       count(route, request.status);
-      durations.observe({ route }, request.durationMs / 1_000);
+      route.durations.observe(request.durationMs / 1_000);
       if (request.status === CLIENT_ABORT) aborts.inc();
       if (request.reason === EXHAUSTED.text) refusals.inc();
       accessLog?.info(lineOf(request), "request");
     },
-    refused: (status) => count(NO_ROUTE, status),
+    refused: (status) => count(seriesOf(NO_ROUTE), status),
     retried: (pool) => retries.inc({ pool }),
+    hedged: (pool) => hedges.inc({ pool }),
     budgetExhausted: (pool) => exhausted.inc({ pool }),
+    breakerChanged(pool, backend, state) {
+      if (state === "open") opened.inc({ pool });
+      log.warn({ pool, backend, state }, "breaker");
+    },
     cookieForged: (pool) => forgeries.inc({ pool }),
     loadReportMalformed: (pool) => malformed.inc({ pool }),
     keep(routes, pools) {
       for (const route of routesKept.difference(routes)) {
         for (const code_class of CODE_CLASSES) requests.remove({ route, code_class });
         durations.remove({ route });
+        series.delete(route);
       }
       for (const pool of poolsKept.difference(pools)) {
-        for (const metric of [retries, exhausted, forgeries, malformed]) metric.remove({ pool });
+        for (const metric of [retries, hedges, opened, exhausted, forgeries, malformed])
+          metric.remove({ pool });
       }
       routesKept = routes;
       poolsKept = pools;

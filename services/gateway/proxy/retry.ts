@@ -1,14 +1,12 @@
-// Whether a failed attempt may be repeated on another backend, and what is then asked for. Never because of a status:
-// that was an answer.
+// Whether a failed attempt may be repeated, and what is then asked for. Never because of a status: that was an answer.
 import type { Want } from "@evenkeel/core/ledger/ledger.ts";
+import type { OutgoingRequest } from "../messages/outgoing.ts";
 import type { Failure } from "./failure.ts";
-import type { Intake } from "./intake.ts";
-import type { Report } from "./report.ts";
-
-/** Attempts after the first. */
-const MAX_RETRIES = 3;
+import type { ProxiedRules } from "./route-rules.ts";
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
 
 export interface Attempted {
   /** With this one. */
@@ -16,32 +14,27 @@ export interface Attempted {
   /** Bytes of the request may have reached the backend. */
   sent: boolean;
   method: string;
+  /** The whole body, if any, is still at hand. */
+  replayable: boolean;
 }
 
-/** Takes it out of the pool's budget. */
+/** For an attempt of whose answer nothing was passed on. Bound by the route's number of retries, not by a budget. */
 export function mayRetry(
-  { route, pool, body }: Intake,
+  { route }: ProxiedRules,
   failure: Failure,
-  { attempts, sent, method }: Attempted,
-  report: Report,
+  { attempts, sent, method, replayable }: Attempted,
 ): boolean {
-  if (route.proxy === "static" || !failure.elsewhere || attempts > MAX_RETRIES) return false;
-  if (!mayRepeat(sent, method, body !== "stream")) return false;
-  if (pool.budget.spend()) {
-    report.retried(route.pool);
-    return true;
-  }
-  report.budgetExhausted(route.pool);
-  return false;
+  if (failure.again === "nowhere" || attempts > route.retries) return false;
+  if (failure.again === "elsewhere" && route.proxy === "static") return false;
+  return replayable && (!sent || isIdempotent(method));
 }
 
-/**
- * For an attempt of whose answer nothing was passed on.
- * @param sent bytes of the request may have reached the backend, and with them its effect
- * @param replayable the whole body, if any, is at hand
- */
-const mayRepeat = (sent: boolean, method: string, replayable: boolean): boolean =>
-  !sent || (replayable && IDEMPOTENT.has(method));
+/** Whether a second attempt may be made beside the first. */
+export const mayHedge = ({ route }: ProxiedRules, request: OutgoingRequest): boolean =>
+  route.proxy !== "static" &&
+  isIdempotent(request.method) &&
+  request.upgrade === null &&
+  request.bodyLength === (request.body?.length ?? 0);
 
 /** @param tried excluded from now on; no longer the backend of the session either */
 export function elsewhere(want: Want, tried: string): Want {

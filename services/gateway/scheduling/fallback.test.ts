@@ -19,10 +19,13 @@ const candidate = (id: string, more: Partial<Candidate> = {}): Candidate => ({
   zone: null,
   maxInflight: null,
   others: 0,
+  own: 0,
+  risen: 1,
   ...more,
 });
 
-function fallback(candidates: Candidate[], pool: Partial<PoolDocument> = {}) {
+/** @param spare ready, of a tier that is not needed */
+function fallback(candidates: Candidate[], pool: Partial<PoolDocument> = {}, spare: Candidate[] = []) {
   const backends = candidates.map(({ id, zone }, i) => ({
     id,
     url: `http://127.0.0.1:${9_000 + i}`,
@@ -31,7 +34,8 @@ function fallback(candidates: Candidate[], pool: Partial<PoolDocument> = {}) {
   const document = { listeners: [], routes: [], pools: [{ name: "p", backends, ...pool }], geography };
   const [resolved] = resolveConfig(document).pools;
   if (!resolved) throw new Error("no pool");
-  return createFallback(resolved, candidates);
+  const ready = (id: string) => [...candidates, ...spare].find((one) => one.id === id) ?? null;
+  return createFallback(resolved, candidates, ready);
 }
 
 const none = new Map<string, number>();
@@ -95,6 +99,63 @@ describe("a gateway that picks by itself", () => {
       expect(choose(new Map([["b", 10]]), { stick: "b" }, random)).toBe("a");
       expect(choose(none, { stick: "gone", exclude: ["b"] }, random)).toBe("a");
     }
+  });
+});
+
+describe("a gateway that picks by itself for a route with a backend of its own", () => {
+  const prefer = (below: number, more: object = {}) => ({ ...more, prefer: { backend: "s", below } });
+  const others = [candidate("a"), candidate("b")];
+  /** How many go to the preferred backend, of more than it may take, none of them released. */
+  const taken = (s: Partial<Candidate>, below: number, more: Partial<PoolDocument> = {}) => {
+    const counts = fill(fallback([candidate("s", s), ...others], more), 3 * below, prefer(below));
+    expect(Object.values(counts).reduce((sum, n) => sum + n, 0)).toBe(3 * below);
+    return counts.s ?? 0;
+  };
+
+  it("fills it up to the part of the bound that it had of what was in flight there, and spills to the others", () => {
+    expect(taken({ own: 10, others: 10 }, 40)).toBe(20);
+    expect(taken({ own: 10, others: 0 }, 12)).toBe(11);
+    expect(taken({ own: 9, others: 29 }, 40)).toBe(10);
+    for (const policy of ["first", "hash", "geo"] as const)
+      expect(taken({ own: 3, others: 3 }, 8, { policy })).toBe(4);
+  });
+
+  it("has half of an idle one, and one request of one that was busy for others", () => {
+    expect(taken({}, 40)).toBe(20);
+    expect(taken({ others: 400 }, 40)).toBe(1);
+    expect(taken({}, 1)).toBe(1);
+  });
+
+  it("and its like together keep near the bound, the nearer the more was in flight", () => {
+    const together = (gateways: number, each: number, below: number) =>
+      gateways * taken({ own: each, others: (gateways - 1) * each }, below);
+    expect(together(2, 20, 40)).toBe(40);
+    expect(together(4, 10, 40)).toBe(40);
+    expect(together(8, 5, 40)).toBeLessThanOrEqual(48);
+    expect(together(20, 2, 40)).toBeLessThanOrEqual(60);
+  });
+
+  it("gives one in slow start so much less", () => {
+    expect(taken({ own: 10, others: 10, risen: 0.25 }, 40)).toBe(5);
+    expect(taken({ own: 10, others: 10, risen: 0.01 }, 40)).toBe(1);
+  });
+
+  it("goes by the session first, and leaves it where it is full, excluded or not ready", () => {
+    const choose = fallback([candidate("s", { maxInflight: 5, others: 2 }), ...others]);
+    const random = seeded(9);
+    expect(choose(none, prefer(40, { stick: "b" }), random)).toBe("b");
+    expect(choose(none, prefer(40), random)).toBe("s");
+    expect(choose(new Map([["s", 3]]), prefer(40), random)).not.toBe("s");
+    expect(choose(none, prefer(40, { exclude: ["s"] }), random)).not.toBe("s");
+    const without = fallback(others);
+    for (let i = 0; i < 20; i += 1) expect(["a", "b"]).toContain(without(none, prefer(40), random));
+  });
+
+  it("takes it from a tier that is not needed, and beyond its part where nobody else may be had", () => {
+    expect(fallback(others, {}, [candidate("s")])(none, prefer(4), seeded(1))).toBe("s");
+    const choose = fallback([candidate("s"), candidate("a")]);
+    expect(choose(new Map([["s", 30]]), prefer(4, { exclude: ["a"] }), seeded(1))).toBe("s");
+    expect(choose(none, prefer(4, { exclude: ["a", "s"] }), seeded(1))).toBeNull();
   });
 });
 

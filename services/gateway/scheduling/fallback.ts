@@ -1,10 +1,11 @@
 // The pick a gateway makes by itself when no scheduler answers, on what it last saw of the pool plus its own requests.
 // It keeps what must not change with who decides: the session, the order of a hash, the nearest zone, the order of
-// filling up. Else two choices drawn by weight, never the least loaded: on a stale view every gateway would herd onto
-// the same backend (Mitzenmacher, "How useful is old information?", 2000).
+// filling up, and a hybrid route's own backend, as far as this gateway may fill it alone. Else two choices drawn by weight,
+// never the least loaded: on a stale view every gateway would herd onto the same backend (Mitzenmacher, "How useful is
+// old information?", 2000).
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import type { Policy } from "@evenkeel/core/config/schema-scheduling.ts";
-import type { Want } from "@evenkeel/core/ledger/ledger.ts";
+import type { Preference, Want } from "@evenkeel/core/ledger/ledger.ts";
 
 /** Draws per choice before giving up on finding one that can be used; then the rest is scanned. */
 const DRAWS_MAX = 4;
@@ -18,7 +19,14 @@ export interface Candidate {
   maxInflight: number | null;
   /** In flight through the other gateways when last seen. */
   others: number;
+  /** In flight through this gateway at that time. */
+  own: number;
+  /** How far it has come in its slow start; 1 when it is in none. */
+  risen: number;
 }
+
+/** The candidate as a route may prefer it: ready, of whatever tier. Null for any other backend. */
+export type Ready = (backend: string) => Candidate | null;
 
 /** @param held backend → in flight through this gateway */
 export type Choose = (held: ReadonlyMap<string, number>, want: Want, random: () => number) => string | null;
@@ -41,18 +49,40 @@ const CHOICES: Partial<Record<Policy, (pool: Pool, candidates: readonly Candidat
   hash: ranked,
 };
 
-export function createFallback(pool: Pool, candidates: readonly Candidate[]): Choose {
+export function createFallback(pool: Pool, candidates: readonly Candidate[], ready: Ready): Choose {
   const byId = new Map(candidates.map((candidate) => [candidate.id, candidate]));
   const own = CHOICES[pool.policy]?.(pool, candidates);
   const draw = byWeight(candidates);
-  return (held, want, random) => {
-    const moment = momentOf(held, want, random);
-    const stuck = want.stick === undefined ? undefined : byId.get(want.stick);
-    if (stuck && moment.usable(stuck)) return stuck.id;
+  const choose = (moment: Moment): string | null => {
     const chosen =
       own?.(moment) ?? twoChoices(draw, moment, moment.usable) ?? leastCertain(candidates, moment);
     return chosen?.id ?? null;
   };
+  return (held, want, random) => {
+    const moment = momentOf(held, want, random);
+    const stuck = want.stick === undefined ? undefined : byId.get(want.stick);
+    if (stuck && moment.usable(stuck)) return stuck.id;
+    if (want.prefer === undefined) return choose(moment);
+    const preferred = ready(want.prefer.backend);
+    if (preferred && moment.usable(preferred) && isBelow(preferred, want.prefer, held)) return preferred.id;
+    const exclude = [...(want.exclude ?? []), want.prefer.backend];
+    return choose(momentOf(held, { ...want, exclude }, random)) ?? choose(moment);
+  };
+}
+
+/**
+ * What the others have there is not known now, and they know as little, so nobody may take what was free for itself: each
+ * gateway has a part of the bound as large as its part of what was in flight there when last seen. One more of its own
+ * and one of somebody else's are reckoned in, so that from an idle backend it has half of the bound, and with many in
+ * flight the parts of all gateways come to the whole. At least one.
+ */
+function isBelow(
+  { id, own, others, risen }: Candidate,
+  { below }: Preference,
+  held: ReadonlyMap<string, number>,
+): boolean {
+  const part = (own + 1) / (own + others + 2);
+  return (held.get(id) ?? 0) < Math.max(1, Math.floor(below * risen * part));
 }
 
 function momentOf(held: ReadonlyMap<string, number>, want: Want, random: () => number): Moment {

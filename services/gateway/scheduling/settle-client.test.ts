@@ -104,6 +104,26 @@ describe("a gateway's settle client", () => {
     await untilCountsEqualWhatIsHeld();
   });
 
+  it("has a preferred backend from the scheduler up to its bound, and by itself up to its own part of that", async () => {
+    await untilScheduled();
+    const want = { prefer: { backend: "c", below: 6 } };
+    const ask = () => new Promise<Pick | null>((resolve) => scheduling.acquire(POOL, want, resolve));
+    const taken = async (asked: number) => {
+      const picks = await Promise.all(Array.from({ length: asked }, ask));
+      const on = picks.filter((pick) => pick?.backend === "c").length;
+      for (const pick of picks) if (pick) scheduling.release(pick, "success", 1);
+      return { on, source: picks[0]?.source };
+    };
+    expect(await taken(12)).toEqual({ on: 6, source: "scheduler" });
+    await untilCountsEqualWhatIsHeld();
+    behave("say redis is away");
+    await expect.poll(async () => (await taken(12)).source, { timeout: 4_000 }).toBe("fallback");
+    // Half of the bound, or more if it was seen while these requests were under way.
+    const { on } = await taken(12);
+    expect(on).toBeGreaterThanOrEqual(3);
+    expect(on).toBeLessThan(6);
+  });
+
   it("puts what arrives while a settle is in flight into one next settle", async () => {
     await untilScheduled();
     for (const { state } of schedulers) state.batches = [];

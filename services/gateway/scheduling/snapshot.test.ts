@@ -131,6 +131,32 @@ describe("a gateway's snapshot of a pool", () => {
     expect(snapshot.choose(none, {}, () => 0.5)).toBe("x");
   });
 
+  it("knows for a route with a backend of its own whether that is ready, in panic and outside of its tier too", () => {
+    const { snapshot } = setUp();
+    const prefer = (backend: string) => ({ prefer: { backend, below: 10 } });
+    const choose = (backend: string) => snapshot.choose(none, prefer(backend), () => 0.5);
+    snapshot.replace(
+      state(1, [backend("a"), backend("b"), backend("x", { priority: 1, effectiveWeight: 0 })]),
+      none,
+    );
+    expect([choose("a"), choose("b"), choose("x")]).toEqual(["a", "b", "x"]);
+    snapshot.apply(2, [{ backend: "x", health: "healthy", mode: "draining", reason: "initial" }]);
+    expect(choose("x")).not.toBe("x");
+    const out = { mode: "active", health: "unhealthy", reason: "probe" } as const;
+    snapshot.apply(3, [{ backend: "b", ...out }]);
+    expect(choose("b")).toBe("a");
+  });
+
+  it("divides a preferred backend by what it held there itself when it last saw the pool", () => {
+    const { snapshot } = setUp();
+    const want = { prefer: { backend: "a", below: 12 } };
+    const choose = (own: number) => snapshot.choose(new Map([["a", own]]), want, () => 0.9);
+    snapshot.replace(state(1, [backend("a", { inflight: 10 }), backend("b")]), new Map([["a", 8]]));
+    expect([choose(8), choose(9)]).toEqual(["a", "b"]);
+    snapshot.configure(configured(["a", "b"]));
+    expect([choose(8), choose(9)]).toEqual(["a", "b"]);
+  });
+
   it("lets a slow start go on from where it was last seen, also when nobody says more of it", () => {
     const { clock, snapshot } = setUp({ slowStart: { windowMs: 10_000, fromPercent: 10 } });
     snapshot.replace(state(1, [backend("a", { effectiveWeight: 0.1 }), backend("b")]), none);

@@ -20,8 +20,9 @@ interface Known {
   priority: number;
   health: Health;
   mode: Mode;
-  /** In flight through the other gateways when last seen. */
+  /** In flight through the other gateways, and through this one, when last seen. */
   others: number;
+  own: number;
   /** When its slow start ends; 0: it is not in one, as far as is known. */
   fullAtMs: number;
 }
@@ -72,13 +73,27 @@ export function createSnapshot(configured: Pool, clock: () => number): Snapshot 
     const candidates: Candidate[] = [];
     let starting = false;
     for (const [id, weight] of weights) {
-      const { zone, maxInflight, others, fullAtMs } = backends.get(id) as Known;
-      const ramp = fullAtMs > nowMs ? rampOf(pool, fullAtMs - nowMs) : 1;
-      if (ramp < 1) starting = true;
-      candidates.push({ id, weight: weight * ramp, zone, maxInflight, others });
+      const candidate = candidateOf(backends.get(id) as Known, weight, nowMs);
+      if (candidate.risen < 1) starting = true;
+      candidates.push(candidate);
     }
     fallbackUntilMs = starting ? nowMs + RAMP_STEP_MS : Number.POSITIVE_INFINITY;
-    return createFallback(pool, candidates);
+    return createFallback(pool, candidates, ready);
+  };
+
+  const candidateOf = (
+    { id, zone, maxInflight, others, own, fullAtMs }: Known,
+    weight: number,
+    nowMs: number,
+  ) => {
+    const risen = fullAtMs > nowMs ? rampOf(pool, fullAtMs - nowMs) : 1;
+    return { id, weight: weight * risen, zone, maxInflight, others, own, risen };
+  };
+
+  const ready = (backend: string): Candidate | null => {
+    const known = backends.get(backend);
+    if (known?.health !== "healthy" || known.mode !== "active") return null;
+    return candidateOf(known, known.weight, clock());
   };
 
   configure(configured);
@@ -141,6 +156,7 @@ const rampOf = ({ slowStart: { windowMs, fromPercent } }: Pool, leftMs: number):
 const seen = (b: BackendState, own: number): Known => ({
   ...b,
   others: Math.max(0, b.inflight - own),
+  own,
   fullAtMs: 0,
 });
 
@@ -149,5 +165,6 @@ const merged = (backend: Pool["backends"][number], known: Known | undefined): Kn
   health: known?.url === backend.url ? known.health : "healthy",
   mode: known?.mode ?? "active",
   others: known?.others ?? 0,
+  own: known?.own ?? 0,
   fullAtMs: known?.fullAtMs ?? 0,
 });

@@ -8,7 +8,9 @@ import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { createMetrics, type Metrics } from "@evenkeel/runtime/metrics.ts";
+import type { Redis } from "@evenkeel/runtime/redis.ts";
 import { afterEach } from "vitest";
+import { createAccessServices } from "../access/services.ts";
 import { createDataPath, type DataPath, type DataPathOptions } from "../data-path.ts";
 import type { Outcome, Pick, Scheduling } from "../scheduling/scheduling.ts";
 
@@ -169,15 +171,20 @@ export async function startGateway(
   const scheduling = createMemoryScheduling();
   const metrics = createMetrics();
   const logged: Record<string, unknown>[] = [];
+  const log = createLog("silent", { role: "gateway", id: "test" });
+  const clock = options.clock ?? (() => performance.now());
+  const redis = {} as Redis; // only rate limits need one
   const accessLog = { info: (line: Record<string, unknown>) => logged.push(line) };
   const dataPath = createDataPath({
     scheduling,
     metrics,
-    log: createLog("silent", { role: "gateway", id: "test" }),
+    log,
+    access: createAccessServices({ redis, prefix: "test", metrics, log, clock, now: Date.now }),
     zone: "",
     cookieSecret: () => null,
     accessLog: accessLog as never,
-    clock: () => performance.now(),
+    clock,
+    random: Math.random,
     portOffset: 0,
     drainGraceMs: 0,
     drainDeadlineMs: WAIT_MS,

@@ -1,106 +1,179 @@
-import type { Pool } from "@evenkeel/core/config/resolve.ts";
-import { resolvePool } from "@evenkeel/core/config/resolve.ts";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { PoolDocument } from "@evenkeel/core/config/schema.ts";
 import { describe, expect, it } from "vitest";
-import { eventually, startRawBackend } from "../test-support/data-path.ts";
-import { createOrigins, MAX_CONNECTIONS_PER_ORIGIN, type Origin } from "./origins.ts";
+import { createOrigins } from "./origins.ts";
+import {
+  answering,
+  ask,
+  certificate,
+  eventually,
+  OK,
+  onCleanup,
+  onHead,
+  poolOf,
+  start,
+  startRaw,
+} from "./test-support/world.ts";
 
-const pool = (url: string, connectTimeoutMs = 2_000, name = "p"): Pool =>
-  resolvePool({ name, connectTimeoutMs, backends: [{ id: "b1", url }] });
-
-/** Answers the text, or the error's code. */
-function get(origin: Origin): Promise<string> {
-  let text = "";
-  return new Promise((resolve) =>
-    origin.dispatch(
-      { method: "GET", path: "/" },
-      {
-        onRequestStart: () => {},
-        onResponseStart: () => {},
-        onResponseData: (_, chunk) => {
-          text += chunk.toString();
-        },
-        // The connection is free one turn later.
-        onResponseEnd: () => setImmediate(setImmediate, resolve, text),
-        onResponseError: (_, error) => resolve((error as NodeJS.ErrnoException).code ?? error.message),
-      },
-    ),
-  );
+function opened() {
+  const origins = createOrigins({ clock: () => performance.now() });
+  onCleanup(() => origins.close());
+  return origins;
 }
 
-/** A keep-alive backend that answers "ok" and counts its connections. */
-async function counting(before: Promise<unknown> = Promise.resolve()) {
-  const counts = { opened: 0, open: 0 };
-  const origin = await startRawBackend((socket) => {
-    counts.opened += 1;
-    counts.open += 1;
-    socket.on("close", () => {
-      counts.open -= 1;
-    });
-    socket.on(
-      "data",
-      () => void before.then(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")),
-    );
-  });
-  return { origin, counts };
-}
+const TLS_URL = "https://127.0.0.1:9";
+const withTls = (tls: PoolDocument["tls"]) => poolOf(TLS_URL, { ...(tls && { tls }) });
 
 describe("origins", () => {
-  it("connect when the first request comes and keep the connection for the next", async () => {
-    const { origin, counts } = await counting();
-    const origins = createOrigins();
-    origins.configure([pool(origin)]);
-    expect(counts.opened).toBe(0);
-    expect(await get(origins.get(origin))).toBe("ok");
-    expect(await get(origins.get(origin))).toBe("ok");
-    expect(counts.opened).toBe(1);
-    origins.close();
-    await eventually(() => counts.open === 0, "the connection to close");
+  it("keep their connections over a configuration that changes others", async () => {
+    const backend = await answering(OK);
+    const origins = opened();
+    origins.configure([poolOf(backend.url)]);
+    await ask(origins.get("p", backend.url));
+    origins.configure([poolOf(backend.url), poolOf("http://127.0.0.1:1", { name: "q" })]);
+    await ask(origins.get("p", backend.url));
+    expect(backend.sockets).toHaveLength(1);
   });
 
-  it("that a configuration drops close once their requests have ended", async () => {
-    const answered = Promise.withResolvers<void>();
-    const { origin, counts } = await counting(answered.promise);
-    const origins = createOrigins();
-    origins.configure([pool(origin)]);
-    const running = get(origins.get(origin));
-    await eventually(() => counts.open === 1, "the connection");
+  it("are shared by pools of the same settings, and only by those", async () => {
+    const backend = await answering(OK);
+    const origins = opened();
+    const other = (more: Partial<PoolDocument>) => poolOf(backend.url, { name: "q", ...more });
+    origins.configure([poolOf(backend.url), other({})]);
+    expect(origins.get("q", backend.url)).toBe(origins.get("p", backend.url));
+    for (const more of [{ connectTimeoutMs: 9 }, { idleConnectionMs: 9 }, { http: "2" as const }]) {
+      origins.configure([poolOf(backend.url), other(more)]);
+      expect(origins.get("q", backend.url)).not.toBe(origins.get("p", backend.url));
+    }
+  });
+
+  it("that a configuration drops end their requests and close", async () => {
+    const held: Socket[] = [];
+    const backend = await startRaw((socket) => onHead(socket, () => void held.push(socket)));
+    const origins = opened();
+    origins.configure([poolOf(backend.url)]);
+    const running = start(origins.get("p", backend.url));
+    await eventually(() => held.length === 1, "the request");
     origins.configure([]);
-    answered.resolve();
-    expect(await running).toBe("ok");
-    await eventually(() => counts.open === 0, "the connection to close");
+    expect(backend.open()).toBe(1);
+    held[0]?.write(OK);
+    await eventually(() => running.ended, "the answer");
+    await eventually(() => backend.open() === 0, "the connection to be closed");
   });
 
-  it("that stay keep their connections; a new connect timeout makes new ones", async () => {
-    const { origin, counts } = await counting();
-    const origins = createOrigins();
-    origins.configure([pool(origin)]);
-    await get(origins.get(origin));
-    origins.configure([pool(origin), pool("http://127.0.0.1:1", 9_000, "q")]);
-    await get(origins.get(origin));
-    expect(counts.opened).toBe(1);
-    origins.configure([pool(origin), pool(origin, 1_000, "q")]);
-    await get(origins.get(origin));
-    expect(counts.opened).toBe(2);
-    origins.close();
-  });
-
-  it("can be dispatched to right after a configuration dropped them", async () => {
-    const { origin } = await counting();
-    const origins = createOrigins();
-    origins.configure([pool(origin)]);
-    await get(origins.get(origin));
+  it("that a configuration drops close their idle connections at once", async () => {
+    const backend = await answering(OK);
+    const origins = opened();
+    origins.configure([poolOf(backend.url)]);
+    await ask(origins.get("p", backend.url));
     origins.configure([]);
-    expect(await get(origins.get(origin))).toBe("ok");
-    origins.close();
+    await eventually(() => backend.open() === 0, "the connection to be closed");
   });
 
-  it("have a bounded number of places", () => {
-    const origins = createOrigins();
-    const origin = origins.get("http://127.0.0.1:1");
-    for (let i = 0; i < MAX_CONNECTIONS_PER_ORIGIN; i += 1) expect(origin.enter()).toBe(true);
-    expect(origin.enter()).toBe(false);
-    origin.leave();
-    expect(origin.enter()).toBe(true);
-    origins.close();
+  it("of a pool that is gone say so, and do not connect", async () => {
+    const backend = await answering(OK);
+    const origins = opened();
+    origins.configure([poolOf(backend.url)]);
+    origins.configure([]);
+    const { fault, outgoing } = await ask(origins.get("p", backend.url));
+    expect([fault, outgoing?.sent]).toEqual(["dropped", false]);
+    expect(backend.sockets).toHaveLength(0);
+  });
+
+  it("can be had for a backend that the scheduler knows before this gateway does, and stay when it does", async () => {
+    const backend = await answering(OK);
+    const origins = opened();
+    origins.configure([poolOf("http://127.0.0.1:1")]);
+    expect((await ask(origins.get("p", backend.url))).text).toBe("ok");
+    origins.configure([poolOf(backend.url)]);
+    expect((await ask(origins.get("p", backend.url))).text).toBe("ok");
+    expect(backend.sockets).toHaveLength(1);
+    origins.configure([poolOf("http://127.0.0.1:1")]);
+    await eventually(() => backend.open() === 0, "the connection to be closed");
+  });
+
+  it("are not for backends that speak no HTTP", async () => {
+    const origins = opened();
+    origins.configure([poolOf("tcp://127.0.0.1:1")]);
+    expect((await ask(origins.get("p", "tcp://127.0.0.1:1"))).fault).toBe("dropped");
+  });
+
+  it("hear nothing of an attempt that was aborted before it could fail", async () => {
+    const attempt = start(opened().get("p", "http://127.0.0.1:1"));
+    attempt.outgoing?.abort();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(attempt.told).toEqual([]);
+  });
+});
+
+describe("the TLS files of a pool", () => {
+  const directory = mkdtempSync(join(tmpdir(), "evenkeel-upstream-"));
+  const garbage = join(directory, "garbage.pem");
+  writeFileSync(garbage, "nothing of use");
+  const broken = join(directory, "broken.pem");
+  writeFileSync(broken, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  const cert = certificate("client.pem");
+
+  it.each<[string, PoolDocument["tls"], string]>([
+    [
+      "an authority that is not there",
+      { ca: "/nowhere/ca.pem" },
+      "tls.ca: /nowhere/ca.pem cannot be read: ENOENT",
+    ],
+    ["an authority that is none", { ca: garbage }, `tls.ca: ${garbage} holds no certificate in PEM form`],
+    [
+      "an authority that is broken",
+      { ca: broken },
+      `tls.ca: certificate 1 of ${broken} cannot be understood`,
+    ],
+    [
+      "a certificate that is none",
+      { cert: garbage, key: certificate("client.key") },
+      `tls.cert: ${garbage} holds no certificate`,
+    ],
+    ["a key that is none", { cert, key: garbage }, `tls.key: ${garbage} holds no private key`],
+    [
+      "a key of another certificate",
+      { cert, key: certificate("a.key") },
+      "does not belong to the certificate in",
+    ],
+  ])(
+    "with %s are refused by name of pool and file, and nothing is connected to without them",
+    async (_, tls, message) => {
+      const origins = opened();
+      const errors = origins.configure([withTls(tls)]);
+      expect(errors).toHaveLength(1);
+      expect(errors[0]).toMatch(/^pool "p": /);
+      expect(errors[0]).toContain(message);
+      expect(errors[0]).toMatch(/; it cannot be connected to$/);
+      const { fault, outgoing } = await ask(origins.get("p", TLS_URL));
+      expect([fault, outgoing?.sent]).toEqual(["tls", false]);
+    },
+  );
+
+  it("that are broken leave those before in force", () => {
+    const origins = opened();
+    expect(origins.configure([withTls({ ca: certificate("ca.pem") })])).toEqual([]);
+    const before = origins.get("p", TLS_URL);
+    expect(origins.configure([withTls({ ca: garbage })])).toEqual([
+      expect.stringContaining("what it had stays in force"),
+    ]);
+    expect(origins.get("p", TLS_URL)).toBe(before);
+  });
+
+  it("are read again with each configuration, and make new connections only when they have changed", () => {
+    const file = join(directory, "ca.pem");
+    const origins = opened();
+    writeFileSync(file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    expect(origins.configure([withTls({ ca: file })])).toHaveLength(1);
+    expect(origins.configure([withTls({ ca: certificate("ca.pem") })])).toEqual([]);
+    const first = origins.get("p", TLS_URL);
+    expect(origins.configure([withTls({ ca: certificate("ca.pem") })])).toEqual([]);
+    expect(origins.get("p", TLS_URL)).toBe(first);
+    expect(origins.configure([withTls({ ca: certificate("other-ca.pem") })])).toEqual([]);
+    expect(origins.get("p", TLS_URL)).not.toBe(first);
   });
 });

@@ -1,108 +1,173 @@
-// Connections to backends: one keep-alive pool per origin, made when the first request needs it and closed, after
-// its requests have ended, when the configuration no longer names the origin.
-import type { Pool as BackendPool } from "@evenkeel/core/config/resolve.ts";
-import { type Dispatcher, Pool } from "undici";
+// Connections to backends: one client per origin and settings, made when a request first needs it and kept over
+// configurations that leave both as they are. One that is dropped ends its requests and closes.
+import { authorityOf, backendAddress } from "@evenkeel/core/config/backend-url.ts";
+import type { Pool } from "@evenkeel/core/config/resolve.ts";
+import type { BackendEvents, Fault, Origin, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
+import { readTlsMaterial, TlsFileError, type TlsMaterial } from "./backend-tls.ts";
+import type { OriginSettings } from "./connect.ts";
+import { Http1Client } from "./http1-client.ts";
+import { Http2Client } from "./http2-client.ts";
+import { Sweep } from "./sweep.ts";
 
-/** Most requests at once from this gateway to one origin; each takes one connection. More are never queued. */
-export const MAX_CONNECTIONS_PER_ORIGIN = 1_024;
-/** Below the shortest common idle timeout of servers (5 s), so that they rarely close while we send. */
-const IDLE_MS = 4_000;
-/** Longest idle time a backend's Keep-Alive hint can ask for, and how much earlier than the hint we close. */
-const IDLE_MAX_MS = 600_000;
-const IDLE_MARGIN_MS = 2_000;
-/** For an origin picked just before a new configuration dropped it. */
-const DEFAULT_CONNECT_TIMEOUT_MS = 2_000;
-/** Largest response header section. */
-const MAX_HEADER_BYTES = 64 * 1024;
-
-export interface Origin {
-  /** The name to connect by; without it undici would take the client's Host for it. */
-  readonly hostname: string;
-  /** Takes one of the bounded places; false when all are taken. Give it back with `leave`. */
-  enter(): boolean;
-  leave(): void;
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
+export interface OriginsOptions {
+  /** ms, monotonic */
+  clock: () => number;
 }
 
 export interface Origins {
-  get(url: string): Origin;
-  /** The pools of a new configuration. Origins that stay as they are keep their connections. */
-  configure(pools: readonly BackendPool[]): void;
+  /** @param url of a backend of that pool, http or https */
+  get(pool: string, url: string): Origin;
+  /**
+   * The pools of a new configuration. Reads their TLS files.
+   * @returns what is wrong with them; such a pool keeps those it had, and without any is not connected to
+   */
+  configure(pools: readonly Pool[]): string[];
   close(): void;
 }
 
-interface Entry {
-  origin: Origin;
-  connectTimeoutMs: number;
+/** Of both protocols. */
+interface Client extends Origin {
+  /** Takes no more requests, ends those it has, and closes. */
   close(): void;
 }
 
-export function createOrigins(): Origins {
-  const entries = new Map<string, Entry>();
-  let connectTimeouts = new Map<string, number>();
+/** What is known of a pool. */
+interface PoolOrigins {
+  settings: Pool;
+  /** Null: its files cannot be used. */
+  material: TlsMaterial | null;
+  byUrl: Map<string, Origin>;
+}
 
-  const drop = (url: string, entry: Entry) => {
-    entries.delete(url);
-    entry.close();
+export function createOrigins({ clock }: OriginsOptions): Origins {
+  const sweep = new Sweep(clock);
+  /** By all that makes connections differ, so that pools share those that do not. */
+  const clients = new Map<string, Client>();
+  let pools = new Map<string, PoolOrigins>();
+  let closed = false;
+
+  const open = (pool: PoolOrigins, url: string): Origin => {
+    const found = settingsOf(pool, url);
+    if ("fault" in found) return found;
+    const key = keyOf(pool, found);
+    let client = clients.get(key);
+    if (!client) {
+      client = pool.settings.http === "2" ? new Http2Client(found, sweep) : new Http1Client(found, sweep);
+      clients.set(key, client);
+    }
+    return client;
   };
 
   return {
-    get(url) {
-      const known = entries.get(url);
-      if (known) return known.origin;
-      const entry = openOrigin(url, connectTimeouts.get(url) ?? DEFAULT_CONNECT_TIMEOUT_MS);
-      entries.set(url, entry);
-      return entry.origin;
-    },
-    configure(pools) {
-      connectTimeouts = shortestConnectTimeouts(pools);
-      for (const [url, entry] of entries) {
-        if (connectTimeouts.get(url) !== entry.connectTimeoutMs) drop(url, entry);
+    get(name, url) {
+      const pool = pools.get(name);
+      if (pool === undefined || closed) return DROPPED;
+      let origin = pool.byUrl.get(url);
+      if (origin === undefined) {
+        origin = open(pool, url);
+        pool.byUrl.set(url, origin);
       }
+      return origin;
+    },
+    configure(next) {
+      const errors: string[] = [];
+      const known = pools;
+      pools = new Map();
+      for (const settings of next) {
+        const material = materialOf(settings, known.get(settings.name)?.material ?? null, errors);
+        pools.set(settings.name, { settings, material, byUrl: new Map() });
+      }
+      dropUnused(clients, pools);
+      return errors;
     },
     close() {
-      for (const [url, entry] of entries) drop(url, entry);
+      closed = true;
+      pools = new Map();
+      dropUnused(clients, pools);
     },
   };
 }
 
-/** An origin that stands in several pools gets the shortest of their timeouts. */
-function shortestConnectTimeouts(pools: readonly BackendPool[]): Map<string, number> {
-  const timeouts = new Map<string, number>();
-  for (const { backends, connectTimeoutMs } of pools) {
-    for (const { url } of backends) {
-      timeouts.set(url, Math.min(connectTimeoutMs, timeouts.get(url) ?? connectTimeoutMs));
+function materialOf(pool: Pool, before: TlsMaterial | null, errors: string[]): TlsMaterial | null {
+  if (!pool.backends.some(({ url }) => url.startsWith("https:"))) return null;
+  try {
+    return readTlsMaterial(pool.tls);
+  } catch (error) {
+    if (!(error instanceof TlsFileError)) throw error;
+    const instead = before === null ? "it cannot be connected to" : "what it had stays in force";
+    errors.push(`pool "${pool.name}": ${error.message}; ${instead}`);
+    return before;
+  }
+}
+
+function dropUnused(clients: Map<string, Client>, pools: ReadonlyMap<string, PoolOrigins>): void {
+  const used = new Set<string>();
+  for (const pool of pools.values()) {
+    for (const { url } of pool.settings.backends) {
+      const found = settingsOf(pool, url);
+      if (!("fault" in found)) used.add(keyOf(pool, found));
     }
   }
-  return timeouts;
+  for (const [key, client] of clients) {
+    if (used.has(key)) continue;
+    clients.delete(key);
+    client.close();
+  }
 }
 
-function openOrigin(url: string, connectTimeoutMs: number): Entry {
-  const pool = new Pool(url, {
-    allowH2: false,
-    pipelining: 1,
-    connections: MAX_CONNECTIONS_PER_ORIGIN,
-    connectTimeout: connectTimeoutMs,
-    keepAliveTimeout: IDLE_MS,
-    keepAliveMaxTimeout: IDLE_MAX_MS,
-    keepAliveTimeoutThreshold: IDLE_MARGIN_MS,
-    maxHeaderSize: MAX_HEADER_BYTES,
-  });
-  let taken = 0;
-  const origin: Origin = {
-    hostname: new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"),
-    enter() {
-      if (taken >= MAX_CONNECTIONS_PER_ORIGIN) return false;
-      taken += 1;
-      return true;
-    },
-    leave() {
-      taken -= 1;
-    },
-    dispatch(options, handler) {
-      pool.dispatch(options, handler);
-    },
-  };
-  // Requests under way end as usual; what close() could still report has already reached their handlers.
-  return { origin, connectTimeoutMs, close: () => void pool.close().catch(() => {}) };
+function settingsOf({ settings, material }: PoolOrigins, url: string): OriginSettings | FaultyOrigin {
+  const address = backendAddress(url);
+  if (address === null) return new FaultyOrigin("unresolved", `not the url of a backend: ${url}`);
+  const { scheme, host, port } = address;
+  if (scheme !== "http" && scheme !== "https") {
+    return new FaultyOrigin("dropped", `no HTTP is spoken to backends of ${scheme}://`);
+  }
+  const tls = scheme === "https" ? material : null;
+  if (scheme === "https" && tls === null) {
+    return new FaultyOrigin("tls", "the TLS files of the pool cannot be used");
+  }
+  const { connectTimeoutMs, idleConnectionMs, sendProxyProtocol } = settings;
+  return { scheme, host, port, tls, connectTimeoutMs, idleConnectionMs, sendProxyProtocol };
 }
+
+function keyOf({ settings }: PoolOrigins, { tls, ...others }: OriginSettings): string {
+  const { scheme, host, port, ...rest } = others;
+  const origin = `${scheme}://${authorityOf({ scheme, host, port })}`;
+  return JSON.stringify([origin, settings.http, tls?.digest ?? null, Object.values(rest)]);
+}
+
+/** Answers every request with one fault. */
+class FaultyOrigin implements Origin {
+  readonly fault: Fault;
+  readonly #detail: string;
+
+  constructor(fault: Fault, detail: string) {
+    this.fault = fault;
+    this.#detail = detail;
+  }
+
+  send(_request: OutgoingRequest, events: BackendEvents): Outgoing {
+    const attempt = new FaultyAttempt();
+    process.nextTick(() => {
+      if (!attempt.over) events.onBackendError(this.fault, this.#detail);
+    });
+    return attempt;
+  }
+}
+
+class FaultyAttempt implements Outgoing {
+  readonly sent = false;
+  over = false;
+
+  write(): boolean {
+    return true;
+  }
+  end(): void {}
+  pause(): void {}
+  resume(): void {}
+  abort(): void {
+    this.over = true;
+  }
+}
+
+const DROPPED = new FaultyOrigin("dropped", "the configuration has no such pool any more");

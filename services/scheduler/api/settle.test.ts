@@ -9,6 +9,9 @@ beforeAll(async () => {
 });
 afterAll(() => scene.close());
 
+const inflightOf = async (id: string) =>
+  (await scene.model.read("shop"))?.backends.find((backend) => backend.id === id)?.inflight ?? 0;
+
 describe("POST /v1/pools/{pool}/settle", () => {
   it("answers picks, counts them, and carries the pool to a gateway that does not have it", async () => {
     const first = await scene.settle("shop", settleBody({ gateway: "one", wants: [{}, {}, {}] }));
@@ -23,6 +26,13 @@ describe("POST /v1/pools/{pool}/settle", () => {
     );
     expect(second.body).toEqual({ status: "applied", resync: false, picks: ["shop-2"], version });
     expect(await scene.model.rows("shop")).toMatchObject({ one: { "shop-1": 2, "shop-2": 2 } });
+  });
+
+  it("gives a preferred backend below its bound, and others beyond", async () => {
+    const prefer = { backend: "shop-2", below: (await inflightOf("shop-2")) + 2 };
+    const wants = [{ prefer }, { prefer }, { prefer }];
+    const answer = await scene.settle("shop", settleBody({ gateway: "three", wants }));
+    expect(answer).toMatchObject({ status: 200, body: { picks: ["shop-2", "shop-2", "shop-1"] } });
   });
 
   it("says that a repeated statement is stale", async () => {

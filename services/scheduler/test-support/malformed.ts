@@ -38,7 +38,7 @@ export const MALFORMED: [string, unknown, string][] = [
   ["wants as a number", { ...settleBody(), wants: 3 }, "/wants"],
   ["a want that is no object", { ...settleBody(), wants: ["x"] }, "/wants/0"],
   ["too many wants", settleBody({ wants: Array.from({ length: MAX_WANTS + 1 }, () => ({})) }), "/wants"],
-  ["an unknown wish", { ...settleBody(), wants: [{ prefer: "x" }] }, "/wants/0/prefer"],
+  ["an unknown wish", { ...settleBody(), wants: [{ fastest: true }] }, "/wants/0/fastest"],
   [
     "too many excludes",
     settleBody({ wants: [{ exclude: Array.from({ length: MAX_EXCLUDES + 1 }, (_, i) => `b${i}`) }] }),
@@ -48,6 +48,32 @@ export const MALFORMED: [string, unknown, string][] = [
   ["a zone that is no name", settleBody({ wants: [{ zone: "Frankfurt am Main" }] }), "/wants/0/zone"],
   ["a zone as a number", { ...settleBody(), wants: [{}, { zone: 7 }] }, "/wants/1/zone"],
   ["a session's backend that is no name", settleBody({ wants: [{ stick: "" }] }), "/wants/0/stick"],
+  ["a preference that is no object", { ...settleBody(), wants: [{ prefer: "shop-1" }] }, "/wants/0/prefer"],
+  [
+    "a preference of nobody",
+    { ...settleBody(), wants: [{ prefer: { below: 8 } }] },
+    "/wants/0/prefer/backend",
+  ],
+  [
+    "a preference without a bound",
+    { ...settleBody(), wants: [{ prefer: { backend: "shop-1" } }] },
+    "/wants/0/prefer/below",
+  ],
+  [
+    "a preferred backend that is no name",
+    settleBody({ wants: [{ prefer: { backend: "shop 1", below: 8 } }] }),
+    "/wants/0/prefer/backend",
+  ],
+  ...[0, -1, 1.5, 1e9, "8", null].map((below): [string, unknown, string] => [
+    `a preference below ${JSON.stringify(below)}`,
+    { ...settleBody(), wants: [{ prefer: { backend: "shop-1", below } }] },
+    "/wants/0/prefer/below",
+  ]),
+  [
+    "an unknown key of a preference",
+    { ...settleBody(), wants: [{ prefer: { backend: "shop-1", below: 8, above: 1 } }] },
+    "/wants/0/prefer/above",
+  ],
   ["ranked backends that are no list", { ...settleBody(), wants: [{ ranked: "shop-1" }] }, "/wants/0/ranked"],
   [
     "too many ranked backends",

@@ -17,6 +17,7 @@ const want = fc.record<Want>(
     zone: fc.constantFrom("here", "there", "nowhere"),
     ranked: fc.uniqueArray(anyId, { maxLength: 4 }),
     stick: anyId,
+    prefer: fc.record({ backend: anyId, below: fc.integer({ min: 1, max: 10 }) }),
   },
   { requiredKeys: [] },
 );

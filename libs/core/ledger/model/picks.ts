@@ -1,11 +1,12 @@
 // The picks: who serves a want. A pick looks at every backend here; the Redis ledger reads as few as answer the same.
 import type { Policy } from "../../config/schema-scheduling.ts";
 import { nextChance, share } from "../chance.ts";
-import type { PoolFacts, Want } from "../ledger.ts";
+import type { PoolFacts, Preference, Want } from "../ledger.ts";
 import { scoreOfLoad, TICK_MAX, TURNS_REBASE_LOAD } from "../score.ts";
-import { paceOf } from "../slow-start.ts";
+import { paceOf, partOf } from "../slow-start.ts";
 import { turnsAt } from "./membership.ts";
 import {
+  type Backend,
   type Eligible,
   type Gateway,
   hasRoom,
@@ -35,21 +36,43 @@ const CHOICES: Partial<Record<Policy, Choice>> = {
 };
 
 /** Picks, and counts one more in the row of the gateway. */
-export function pick(pool: PoolRecord, gateway: Gateway, want: Want): string | null {
-  const stick = want.stick !== undefined && usable(pool, want, want.stick) ? want.stick : null;
-  const id =
-    stick ??
-    CHOICES[pool.facts.policy]?.(pool, want) ??
-    lowest(pool, want, true) ??
-    lowest(pool, want, false);
+export function pick(pool: PoolRecord, gateway: Gateway, want: Want, nowMs: number): string | null {
+  const bound = sticking(pool, want) ?? preferred(pool, want, nowMs);
+  const id = bound ?? byPolicy(pool, want);
   if (id === null) return null;
-  const chosen = pool.backends.get(id) as Eligible;
+  const chosen = pool.backends.get(id) as Backend;
   pool.tick += 1;
   chosen.pickedTick = pool.tick;
-  if (pool.facts.policy === "round-robin" && stick === null) takeTurn(pool, chosen);
+  if (pool.facts.policy === "round-robin" && bound === null) takeTurn(pool, chosen as Eligible);
   hold(pool, gateway, id, (gateway.row.get(id) ?? 0) + 1);
   return id;
 }
+
+const sticking = (pool: PoolRecord, want: Want): string | null =>
+  want.stick !== undefined && usable(pool, want, want.stick) ? want.stick : null;
+
+/** Bound by the route, not chosen: tiers say nothing of it, and panic does not make it ready. */
+function preferred(pool: PoolRecord, { prefer, exclude }: Want, nowMs: number): string | null {
+  if (prefer === undefined) return null;
+  const backend = pool.backends.get(prefer.backend);
+  if (backend?.mode !== "active" || backend.health.health !== "healthy") return null;
+  const { id } = backend.facts;
+  if (!hasRoom(pool, id, backend) || exclude?.includes(id)) return null;
+  return inflight(pool, id) < belowNow(pool, prefer, backend, nowMs) ? id : null;
+}
+
+const belowNow = (pool: PoolRecord, { below }: Preference, { joinedMs }: Backend, nowMs: number): number =>
+  joinedMs === null || pool.panic ? below : partOf(below, joinedMs, nowMs, pool.facts);
+
+/** What its preferred backend has no room for is kept off it as long as anybody else may take it. */
+function byPolicy(pool: PoolRecord, want: Want): string | null {
+  if (want.prefer === undefined) return choose(pool, want);
+  const exclude = [...(want.exclude ?? []), want.prefer.backend];
+  return choose(pool, { ...want, exclude }) ?? choose(pool, want);
+}
+
+const choose = (pool: PoolRecord, want: Want): string | null =>
+  CHOICES[pool.facts.policy]?.(pool, want) ?? lowest(pool, want, true) ?? lowest(pool, want, false);
 
 /** Who could not be picked for a while takes one turn at once, then goes on with the others: nothing is caught up. */
 function takeTurn(pool: PoolRecord, chosen: Eligible): void {

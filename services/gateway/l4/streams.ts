@@ -1,0 +1,75 @@
+// All that is below HTTP as one thing: what opens its listeners, and what a configuration means to them. Connections and
+// sessions that are open keep the route and the pool they began with.
+import type { Config, Route } from "@evenkeel/core/config/resolve.ts";
+import { compileNetworks } from "../access/networks.ts";
+import type { Opener } from "../listeners/opened.ts";
+import type { Arrival } from "../proxy/arrival.ts";
+import type { RouteRules } from "../proxy/route-rules.ts";
+import { compileStreamRoutes, type StreamRouter } from "./stream-router.ts";
+import type { StreamDestination, StreamSurroundings } from "./surroundings.ts";
+import { createTcpOpener, type TcpOptions } from "./tcp.ts";
+import { createUdpOpener, type UdpOptions } from "./udp.ts";
+
+export interface Streams {
+  /** Of tcp and tls listeners. */
+  openTcp: Opener;
+  openUdp: Opener;
+  /** From the next connection or session on. @param rulesOf what its routes mean to the data path */
+  configure(config: Config, rulesOf: (route: Route) => RouteRules | null): void;
+}
+
+export type StreamsOptions = Pick<StreamSurroundings, "scheduling" | "report" | "retries" | "clock"> &
+  Pick<TcpOptions, "openTls"> &
+  Pick<UdpOptions, "reusePort">;
+
+/** What one configuration means. */
+interface StreamRules {
+  /** By listener. */
+  routers: ReadonlyMap<string, StreamRouter<Route>>;
+  allowed: ReadonlyMap<Route, (address: string) => boolean>;
+  rulesOf: (route: Route) => RouteRules | null;
+}
+
+export function createStreams({ openTls, reusePort, ...shared }: StreamsOptions): Streams {
+  let rules: StreamRules = {
+    routers: new Map(),
+    allowed: new Map(),
+    rulesOf: () => null,
+  };
+  const around: StreamSurroundings = {
+    ...shared,
+    route: (listener, sni, client) => rules.routers.get(listener)?.(sni, client) ?? null,
+    allowed: (route, client) => rules.allowed.get(route)?.(client) ?? false,
+    destination: (route, arrival) => destinationOf(rules, route, arrival),
+  };
+  return {
+    openTcp: createTcpOpener({ around, openTls }),
+    openUdp: createUdpOpener({ around, reusePort }),
+    configure(config, rulesOf) {
+      rules = compileStreamRules(config, rulesOf);
+      shared.report.keep(new Set(config.listeners.filter(isBelowHttp).map(({ name }) => name)));
+    },
+  };
+}
+
+const isBelowHttp = ({ protocol }: Config["listeners"][number]): boolean => protocol !== "http";
+
+function compileStreamRules(config: Config, rulesOf: StreamRules["rulesOf"]): StreamRules {
+  const below = new Set(config.listeners.filter(isBelowHttp).map(({ name }) => name));
+  const routes = config.routes.filter(({ match }) => match.listener !== null && below.has(match.listener));
+  return {
+    routers: new Map([...below].map((name) => [name, compileStreamRoutes(routes, name)])),
+    allowed: new Map(routes.map((route) => [route, compileNetworks(route.access)])),
+    rulesOf,
+  };
+}
+
+function destinationOf({ rulesOf }: StreamRules, route: Route, arrival: Arrival): StreamDestination | null {
+  const rules = rulesOf(route);
+  if (rules === null || rules.reply !== null) return null;
+  const pool = rules.destination(arrival)?.pool;
+  if (!pool) return null;
+  const asked = pool.ask?.(arrival) ?? null;
+  const want = asked && rules.prefer ? { ...asked, ...rules.prefer } : (asked ?? rules.prefer);
+  return { pool: pool.settings, budget: pool.budget, breakers: pool.breakers, want };
+}

@@ -1,0 +1,83 @@
+// Header sections between our flat lists and HTTP/2 (RFC 9113, 8.2 and 8.3; RFC 8441 for what is switched to).
+import { createHash } from "node:crypto";
+import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
+import type { OutgoingRequest } from "../messages/outgoing.ts";
+
+/** Of HTTP/1 only: a request that holds one is malformed. */
+const NOT_IN_HTTP2: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** These say with a length of zero that there is no body, where others say it by silence (RFC 9110, 8.6). */
+const EXPECT_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
+
+/** Names and values in turn, pseudo fields first. */
+export function requestHeaders(request: OutgoingRequest): string[] {
+  const { method, target, authority, scheme, fields, upgrade, bodyLength } = request;
+  const headers = [":method", upgrade === null ? method : "CONNECT"];
+  if (upgrade !== null) headers.push(":protocol", upgrade);
+  headers.push(":scheme", scheme, ":authority", authority, ":path", target);
+  let cookies: string | null = null;
+  for (let i = 0; i < fields.length; i += STEP) {
+    const name = fields[i + 1] as string;
+    const value = fields[i + 2] as string;
+    if (NOT_IN_HTTP2.has(name)) continue;
+    if (name === "cookie") cookies = cookies === null ? value : `${cookies}; ${value}`;
+    else if (name === "te") addTrailersOnly(headers, value);
+    else if (upgrade === null || name !== "sec-websocket-key") headers.push(name, value);
+  }
+  if (cookies !== null) headers.push("cookie", cookies);
+  const known = bodyLength > 0 || EXPECT_BODY.has(method);
+  if (upgrade === null && known && bodyLength !== Number.POSITIVE_INFINITY) {
+    headers.push("content-length", String(bodyLength));
+  }
+  return headers;
+}
+
+/** Nothing else may be said there. */
+function addTrailersOnly(headers: string[], value: string): void {
+  if (value.toLowerCase().includes("trailers")) headers.push("te", "trailers");
+}
+
+/** @param raw names and values in turn, pseudo fields among them */
+export function fieldsOf(raw: readonly string[]): Fields {
+  const fields: Fields = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (!name.startsWith(":")) fields.push(name, name, raw[i + 1] as string);
+  }
+  return fields;
+}
+
+export function trailerHeaders(trailers: Fields): Record<string, string[]> {
+  const headers: Record<string, string[]> = Object.create(null);
+  for (let i = 0; i < trailers.length; i += STEP) {
+    const name = trailers[i + 1] as string;
+    if (NOT_IN_HTTP2.has(name) || name.startsWith(":")) continue;
+    headers[name] ??= [];
+    headers[name].push(trailers[i + 2] as string);
+  }
+  return headers;
+}
+
+/** What a client of HTTP/1 needs to be told of a switch that HTTP/2 has agreed to. */
+export function switchFields(request: OutgoingRequest, fields: Fields): Fields {
+  const upgrade = request.upgrade ?? "";
+  const key = fieldOf(request.fields, "sec-websocket-key");
+  const told = [...fields, "upgrade", "upgrade", upgrade];
+  if (upgrade === "websocket" && key !== undefined) {
+    told.push("sec-websocket-accept", "sec-websocket-accept", webSocketAccept(key));
+  }
+  return told;
+}
+
+/** RFC 6455, 4.2.2. */
+const webSocketAccept = (key: string): string =>
+  createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");

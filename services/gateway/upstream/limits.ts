@@ -1,0 +1,11 @@
+// Bounds of what one origin may take of this gateway.
+
+/** Most requests at once from this gateway to one origin. More are never queued: they are refused. */
+export const MAX_REQUESTS_PER_ORIGIN = 1_024;
+/** Most 1xx answers to one request: more mean nothing, and would keep it waiting. */
+export const MAX_INTERIMS = 16;
+/**
+ * A connection that was idle and fails this soon after a request was written to it, without one byte of an answer, is
+ * taken for one that the backend had closed before; later, for one on which it was at work. In ms.
+ */
+export const STALE_WITHIN_MS = 1_000;
