@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createMetrics } from "./metrics.ts";
+import { combine, countsOf, createMetrics, type MetricsSnapshot, takeSnapshot } from "./metrics.ts";
 
 const shown = async (metrics: ReturnType<typeof createMetrics>, name: string) =>
   (await metrics.registry.getSingleMetricAsString(name)).split("\n");
@@ -53,5 +53,49 @@ describe("a family of histograms", () => {
     const text = await metrics.registry.metrics();
     expect(text).toContain('seconds_count{route="a\\"\\\\b"} 1');
     expect(text).toContain("others_total 1");
+  });
+});
+
+describe("the metrics of several processes", () => {
+  const oneProcess = (requests: number, open: number) => {
+    const metrics = createMetrics();
+    metrics.counterFamily("requests_total", "Requests").child({ route: "a" }).value += requests;
+    metrics.histogramFamily("seconds", "Time", [1]).child({ route: "a" }).observe(requests);
+    metrics.histogram("settle_seconds", "Time", [1]).observe(0.5);
+    metrics.gauge("open", "Connections").set(open);
+    metrics.gauge("alone", "1 while alone", [], "max").set(open > 1 ? 1 : 0);
+    metrics.gauge("expiry", "Seconds", [], "min").set(open);
+    return metrics;
+  };
+  /** As it comes out of a channel between processes. */
+  const sent = async (metrics: ReturnType<typeof createMetrics>) =>
+    JSON.parse(JSON.stringify(await takeSnapshot(metrics))) as MetricsSnapshot;
+
+  it("are those of one: counts and what is open added up, states by the one that matters", async () => {
+    const all = await Promise.all([sent(oneProcess(2, 1)), sent(oneProcess(1, 3)), sent(createMetrics())]);
+    const lines = (await combine(all).metrics()).split("\n");
+    for (const line of [
+      'requests_total{route="a"} 3',
+      'seconds_bucket{le="1",route="a"} 1',
+      'seconds_bucket{le="+Inf",route="a"} 2',
+      'seconds_sum{route="a"} 3',
+      'seconds_count{route="a"} 2',
+      'settle_seconds_bucket{le="1"} 2',
+      "settle_seconds_count 2",
+      "open 4",
+      "alone 1",
+      "expiry 1",
+    ])
+      expect(lines).toContain(line);
+    expect(lines.filter((line) => line === "# TYPE seconds histogram")).toHaveLength(1);
+  });
+
+  it("keep of a process that is gone what it has counted, and not what it had open", async () => {
+    const gone = countsOf(await sent(oneProcess(2, 1)));
+    const again = await combine([gone, countsOf(await sent(oneProcess(5, 1)))]).getMetricsAsJSON();
+    const text = await combine([await sent(oneProcess(1, 3)), again]).metrics();
+    expect(text).toContain('requests_total{route="a"} 8');
+    expect(text).toContain('seconds_count{route="a"} 3');
+    expect(text).toContain("\nopen 3\n");
   });
 });

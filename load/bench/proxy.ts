@@ -38,7 +38,7 @@ const parts = [
 ];
 for (const name of names) {
   const { title, about, run } = PROXY_SECTIONS[name] as ProxySection;
-  parts.push(`### ${title}\n\n${about} ${await run(options)}`);
+  parts.push(`### ${title}\n\n${about}\n\n${await run(options)}`);
 }
 const report = parts.join("\n\n");
 process.stdout.write(`${report}\n`);

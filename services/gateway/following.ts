@@ -5,6 +5,9 @@ import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Serving } from "./serving.ts";
 import type { Workers } from "./workers/workers.ts";
 
+/** How late workers may be for the gateway to say that it has started; whether they are ready stays to be seen. */
+const WORKERS_START_TIMEOUT_MS = 10_000;
+
 export interface FollowingOptions {
   serving: Serving;
   workers: Workers;
@@ -13,7 +16,7 @@ export interface FollowingOptions {
 }
 
 export interface Following {
-  /** Settles with the first configuration; rejects when a listener of it cannot be opened. */
+  /** Settles when the first configuration is in use; rejects when a listener of it cannot be opened. */
   started: Promise<void>;
   close(): void;
 }
@@ -27,12 +30,12 @@ export function followConfig({ serving, workers, prefix, log }: FollowingOptions
     log.info({ version, listeners: serving.listeners() }, "configuration applied");
     for (const error of errors) log.error({ reason: error.message }, "listener not open");
     if (errors[0]) started.reject(errors[0]);
-    else started.resolve();
     return config;
   };
   const apply = async (applied: AppliedConfig) => {
     try {
       await workers.apply(applied.version, applied.document, () => use(applied));
+      void workers.started(WORKERS_START_TIMEOUT_MS).then(started.resolve);
     } catch (error) {
       log.error({ err: error }, "configuration not applied");
     }

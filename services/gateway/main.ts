@@ -9,6 +9,7 @@ import { announceMember, memberId } from "@evenkeel/runtime/presence.ts";
 import { createGatewayAdmin } from "./admin.ts";
 import { followConfig } from "./following.ts";
 import { createOwnSockets } from "./listeners/bind.ts";
+import { createTurns, sleepBlocking } from "./listeners/turns.ts";
 import { createServing } from "./serving.ts";
 import { forker } from "./workers/process.ts";
 import { createWorkers } from "./workers/workers.ts";
@@ -24,14 +25,15 @@ async function start(): Promise<Service> {
   const prefix = environment.EVENKEEL_PREFIX;
   const log = createLog(environment.EVENKEEL_LOG_LEVEL, { role, id });
   const clock = () => performance.now();
-  const sockets = createOwnSockets(() => workers.share());
+  const giveTurn = createTurns(clock, sleepBlocking);
+  const sockets = createOwnSockets({ giveTurn, onOpened: () => workers.share() });
   const serving = createServing({
     ...{ id, environment, log, clock, now: Date.now, random: Math.random },
     ...{ bind: sockets.bind, datagrams: true },
   });
   const { metrics, redis, drainMs } = serving;
   const workers = createWorkers({
-    ...{ id, metrics, log, clock, sockets: sockets.open },
+    ...{ id, metrics, log, clock, sockets },
     spawn: forker(new URL("./workers/main.ts", import.meta.url), process.env),
     stopTimeoutMs: drainMs + WORKER_STOP_MARGIN_MS,
   });

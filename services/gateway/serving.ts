@@ -43,6 +43,8 @@ export interface Serving {
   pools(): PoolView[];
   /** Follows what happens to pools. @param onConfig there may be a new configuration */
   followEvents(onConfig: () => void): void;
+  /** Accepts no more from now on, whatever grace the drain gives: the ports are needed by others. */
+  releasePorts(): void;
   drain(): Promise<void>;
   /** After the drain: states empty rows and closes connections. */
   close(): Promise<void>;
@@ -71,11 +73,14 @@ export function createServing(options: ServingOptions): Serving {
     cookieSecret: cookies.current,
   });
 
+  let latest: Config | null = null;
+
   return {
     ...{ metrics, redis, listeners: dataPath.listeners, notReady: dataPath.notReady },
     drainMs: drainGraceMs + drainDeadlineMs,
     async configure(document) {
       const config = resolveConfig(document);
+      latest = config;
       const listeners = config.listeners.filter(({ protocol }) => datagrams || protocol !== "udp");
       return { config, errors: await dataPath.configure({ ...config, listeners }) };
     },
@@ -91,6 +96,9 @@ export function createServing(options: ServingOptions): Serving {
           onConfig();
         },
       });
+    },
+    releasePorts() {
+      if (latest !== null) void dataPath.configure({ ...latest, listeners: [] });
     },
     drain: dataPath.drain,
     async close() {

@@ -1,8 +1,9 @@
 // A gateway with any listeners in front of a test's own backends: a whole small cluster, of which the test needs to
 // know ports and counts only.
+
+import { fileURLToPath } from "node:url";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import type { PoolState } from "@evenkeel/core/ledger/ledger.ts";
-import { fileURLToPath } from "node:url";
 import { freePort } from "../../libs/cli/supervisor/ports.ts";
 import { startCluster, type TestCluster, waitFor } from "./cluster.ts";
 

@@ -1,7 +1,7 @@
 // Backends in the test's own process, of any protocol: on a port of their own, and gone at once when they are ended.
 import type { Server as HttpServer } from "node:http";
-import type { AddressInfo, Server, Socket } from "node:net";
 import type { Http2Server } from "node:http2";
+import type { AddressInfo, Server, Socket } from "node:net";
 
 export interface Origin {
   port: number;

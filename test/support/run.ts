@@ -20,7 +20,11 @@ export interface RunOptions {
   env?: Record<string, string>;
 }
 
-export function run(program: string, args: readonly string[], { input = "", env }: RunOptions = {}): Promise<Ran> {
+export function run(
+  program: string,
+  args: readonly string[],
+  { input = "", env }: RunOptions = {},
+): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { timeout: RUN_TIMEOUT_MS, env: { ...process.env, ...env } });
     const out: Buffer[] = [];
@@ -64,9 +68,11 @@ export function talkTo(program: string, args: readonly string[]): Talk {
     said: () => said,
     async until(expected) {
       const found = () => (typeof expected === "string" ? said.includes(expected) : expected.test(said));
-      await waitFor(found, { timeoutMs: SAY_TIMEOUT_MS, what: `${program} to say ${expected}` }).catch((error) => {
-        throw new Error(`${error.message}; it said:\n${said}`);
-      });
+      await waitFor(found, { timeoutMs: SAY_TIMEOUT_MS, what: `${program} to say ${expected}` }).catch(
+        (error) => {
+          throw new Error(`${error.message}; it said:\n${said}`);
+        },
+      );
     },
     say: (text) => void child.stdin?.write(text),
     running: () => running,

@@ -16,7 +16,7 @@ export interface StreamLimits {
   maxConnections: number;
   /** Null: not bounded. */
   maxConnectionsPerAddress: number | null;
-  /** For a whole ClientHello, or the handshake where TLS ends here. */
+  /** For the whole ClientHello on a tls listener. */
   helloTimeoutMs: number;
 }
 

@@ -156,6 +156,32 @@ describe("routes of listeners below HTTP", () => {
   });
 });
 
+describe("pools below HTTP", () => {
+  const problems = (url: string, pool: object) => {
+    const listeners = [{ name: "l", protocol: "tcp", port: 1 }];
+    const pools = [{ name: "p", backends: [{ id: "b", url }], ...pool }];
+    const result = validateConfig({ listeners, routes: [], pools });
+    return result.ok ? [] : result.problems;
+  };
+  const byHeader = { policy: "hash", hash: { key: "header", name: "x-user" } };
+  const byAddress = { policy: "hash", hash: { key: "address" } };
+
+  test("may go by the address of a client", () => {
+    for (const url of ["tcp://h:1", "udp://h:1", "http://h:1"]) expect(problems(url, byAddress)).toEqual([]);
+    expect(problems("http://h:1", byHeader)).toEqual([]);
+    expect(problems("http://h:1", { affinity: {} })).toEqual([]);
+  });
+
+  test("may not go by what only requests have", () => {
+    expect(problems("tcp://h:1", byHeader)).toEqual([
+      { path: "/pools/0/hash/key", message: expect.stringContaining("no header to hash") },
+    ]);
+    expect(problems("udp://h:1", { affinity: {} })).toEqual([
+      { path: "/pools/0/affinity", message: expect.stringContaining("no cookie") },
+    ]);
+  });
+});
+
 describe("ports", () => {
   const on = (protocol: string, name: string) => ({ name, protocol, port: 53 });
   const problems = (...listeners: object[]) => {

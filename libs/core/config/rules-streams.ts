@@ -1,4 +1,5 @@
 // What a schema cannot say of listeners below HTTP: that their options belong to their protocol.
+import { backendFamily } from "./backend-url.ts";
 import { cidrFault } from "./patterns.ts";
 import { pointer } from "./problem.ts";
 import { checked, type Draft, entries, type Rule } from "./rule.ts";
@@ -8,6 +9,7 @@ export const STREAM_RULES: Record<string, Rule> = {
   optionsOfProtocol,
   proxyProtocolNetworks,
   optionsOfRequests,
+  poolsWithoutRequests,
 };
 
 /** Each option with the protocols it has a meaning for, and what to do elsewhere. */
@@ -62,6 +64,24 @@ function* optionsOfRequests(draft: Draft) {
       if (!(key in route)) continue;
       const message = `has no meaning on ${protocol} listener "${route.match?.listener}": ${advice}; remove it`;
       yield { path: pointer("routes", r, key), message };
+    }
+  }
+}
+
+/** A connection has no header, cookie or path that a pool could go by. */
+function* poolsWithoutRequests({ pools }: Draft) {
+  for (const [p, { backends, hash, affinity }] of entries(pools)) {
+    const url = entries(backends).next().value?.[1].url;
+    const family = url === undefined ? null : backendFamily(url);
+    if (family === null || family === "http") continue;
+    const what = `backends of ${family}:// serve no requests`;
+    if (hash?.key !== undefined && hash.key !== "address") {
+      const message = `${what}, so there is no ${hash.key} to hash; use key: address`;
+      yield { path: pointer("pools", p, "hash", "key"), message };
+    }
+    if (affinity !== undefined) {
+      const message = `${what}, so there is no cookie; use policy: hash with key: address`;
+      yield { path: pointer("pools", p, "affinity"), message };
     }
   }
 }

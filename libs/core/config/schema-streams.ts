@@ -43,7 +43,7 @@ export const STREAM_LISTENER_FIELDS = {
         idleMs: Idle("A connection silent in both directions is cut off after this", streams.idleMs),
         maxConnections: Count("Open connections; more are reset at once", streams.maxConnections),
         maxConnectionsPerAddress: Bound("Open connections of one client address; default: not bounded"),
-        helloTimeoutMs: Ms("For a client's whole TLS ClientHello or handshake", streams.helloTimeoutMs),
+        helloTimeoutMs: Ms("tls: for a client's whole ClientHello", streams.helloTimeoutMs),
       },
       { ...closed, description: "tcp, tls: bounds of connections" },
     ),

@@ -1,13 +1,12 @@
 // The backends of the benchmark, as cheap as can be, so that what is measured around them is the proxy. nginx where it is
 // installed; for uploads, and where it is not, a bare socket server: run as a program it listens on the port of its first
 // argument and answers every request with as many bytes as the second one says.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../../../libs/cli/supervisor/ports.ts";
-import { isInstalled, listening, startPinned } from "./machine.ts";
+import { isInstalled, listening, startPinned, temporaryDirectory } from "./machine.ts";
 
 const HEAD_END = "\r\n\r\n";
 /** A head that has not ended by then is not of our load. */
@@ -37,15 +36,15 @@ export async function startBackend({ answerBytes, uploads }: BackendTask, cores:
     await listening(port);
     return { port, kind: "a bare socket server in Node", stop: own.stop };
   }
-  const directory = mkdtempSync(join(tmpdir(), "evenkeel-bench-"));
-  writeFileSync(join(directory, "answer"), body(answerBytes));
-  const config = join(directory, "nginx.conf");
-  writeFileSync(config, nginxConfig(directory, port, answerBytes));
-  const nginx = startPinned(cores, "nginx", ["-p", directory, "-c", config]);
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory.path, "answer"), body(answerBytes));
+  const config = join(directory.path, "nginx.conf");
+  writeFileSync(config, nginxConfig(directory.path, port, answerBytes));
+  const nginx = startPinned(cores, "nginx", ["-p", directory.path, "-c", config]);
   await listening(port);
   const stop = async () => {
     await nginx.stop();
-    rmSync(directory, { recursive: true, force: true });
+    directory.remove();
   };
   return { port, kind: "nginx", stop };
 }
@@ -66,7 +65,7 @@ http {
   open_file_cache max=10;
   server {
     listen 127.0.0.1:${port} backlog=4096;
-    location / { ${bytes <= SMALL_BYTES ? `return 200 "${body(bytes)}";` : `alias ${directory}/answer; try_files "" =404;`} }
+    location / { ${bytes <= SMALL_BYTES ? `return 200 "${body(bytes)}";` : `root ${directory}; rewrite ^ /answer break;`} }
   }
 }
 `;

@@ -2,12 +2,11 @@
 // that costs more than the proxy would be what is measured; at a given rate our own, which wrk cannot do.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Result, Task } from "./generator.ts";
-import { isInstalled, startPinned } from "./machine.ts";
+import { isInstalled, startPinned, temporaryDirectory } from "./machine.ts";
 
 export interface LoadTask {
   port: number;
@@ -35,7 +34,7 @@ export interface Load {
 export function createLoad(cores: string): Load {
   const program = fileURLToPath(new URL("./generator.ts", import.meta.url));
   const generator = startPinned(cores, process.execPath, [program]);
-  const directory = mkdtempSync(join(tmpdir(), "evenkeel-bench-"));
+  const directory = temporaryDirectory();
   const ended = once(generator.child, "exit").then(() => {
     throw new Error("the load generator has ended");
   });
@@ -50,11 +49,11 @@ export function createLoad(cores: string): Load {
   const withWrk = isInstalled("wrk");
   return {
     kind: withWrk ? "wrk" : "a generator in Node (wrk is not installed), which bounds the rates",
-    full: (task) => (withWrk ? wrk(task, cores, directory) : own({ ...task, perSecond: null })),
+    full: (task) => (withWrk ? wrk(task, cores, directory.path) : own({ ...task, perSecond: null })),
     paced: (task, perSecond) => own({ ...task, perSecond }),
     async stop() {
       await generator.stop();
-      rmSync(directory, { recursive: true, force: true });
+      directory.remove();
     },
   };
 }

@@ -2,9 +2,10 @@
 // them. Linux only: other systems neither pin so nor have /proc.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { availableParallelism } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** USER_HZ, the unit of /proc/PID/stat: 100 on every architecture that Node runs on. */
@@ -42,6 +43,18 @@ export function isInstalled(program: string): boolean {
 /** All threads of a running process. */
 export function pin(pid: number, cores: string): void {
   execFileSync("taskset", ["-a", "-c", "-p", cores, String(pid)], { stdio: "ignore" });
+}
+
+export interface Directory {
+  path: string;
+  remove(): void;
+}
+
+/** Readable by everyone: nginx started by root has workers that are not. */
+export function temporaryDirectory(): Directory {
+  const path = mkdtempSync(join(tmpdir(), "evenkeel-bench-"));
+  chmodSync(path, 0o755);
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 export interface Started {

@@ -1,13 +1,12 @@
 // The proxies that are measured beside Evenkeel: how each is started on one core in front of a backend. Settings are those
 // that a user who cares would choose: one worker, kept-alive connections to the backend, forwarding headers, no access log,
 // no buffering of uploads.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../../../libs/cli/supervisor/ports.ts";
-import { isInstalled, listening, type Started, startPinned } from "./machine.ts";
+import { isInstalled, listening, type Started, startPinned, temporaryDirectory } from "./machine.ts";
 
 export interface Peer {
   name: string;
@@ -48,14 +47,17 @@ async function withConfig(
   [program = "", ...args]: string[],
 ): Promise<RunningPeer> {
   const port = await freePort();
-  const directory = mkdtempSync(join(tmpdir(), "evenkeel-bench-"));
-  const path = join(directory, file);
-  writeFileSync(path, text(port, backend, directory));
-  const started = startPinned(cores, program, [...args.map((one) => (one === "." ? directory : one)), path]);
+  const directory = temporaryDirectory();
+  const path = join(directory.path, file);
+  writeFileSync(path, text(port, backend, directory.path));
+  const started = startPinned(cores, program, [
+    ...args.map((one) => (one === "." ? directory.path : one)),
+    path,
+  ]);
   await listening(port);
   const stop = async () => {
     await started.stop();
-    rmSync(directory, { recursive: true, force: true });
+    directory.remove();
   };
   return { port, pid: started.pid, stop };
 }

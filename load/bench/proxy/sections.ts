@@ -29,7 +29,7 @@ const SMALL_BYTES = 12;
 const LARGE_BYTES = 64 * 1024;
 const UPLOAD_BYTES = 1024 * 1024;
 const FULL = { rounds: 5, warmUpMs: 3_000, roundMs: 4_000 };
-const QUICK = { rounds: 3, warmUpMs: 1_000, roundMs: 1_000 };
+const QUICK = { rounds: 3, warmUpMs: 2_000, roundMs: 1_000 };
 
 const MIB = 1024 * 1024;
 const GROWTH = {
@@ -85,7 +85,7 @@ export const PROXY_SECTIONS: Record<string, ProxySection> = {
       const shown = points.filter(
         (_, i) => i % Math.ceil(points.length / 8) === 0 || i === points.length - 1,
       );
-      return `\n\n${tells ? verdict : "Too short to tell of growth"} over ${done} requests: ${slopes}.${short}\n\n${table(GROWTH_COLUMNS, shown)}`;
+      return `${tells ? verdict : "Too short to tell of growth"} over ${done} requests: ${slopes}.${short}\n\n${table(GROWTH_COLUMNS, shown)}`;
     },
   },
   streams: {
@@ -122,21 +122,21 @@ function perConnection(rows: readonly PerConnection[], bound: number, unit: stri
     [`resident, ${unit}`, (row) => cell(row.rss)],
     ["within the bound", (row) => (held(row) <= bound ? "yes" : "**no**")],
   ];
-  return `\n\n${table(columns, rows)}`;
+  return table(columns, rows);
 }
 
 const COLUMNS: Columns<ContestRow> = [
   ["proxy", (row) => row.name],
   ["CPU µs per request", (row) => row.cpuUs.toFixed(1)],
-  ["÷ nginx", (row) => ratio(row.ofNginx)],
-  ["÷ @fastify/http-proxy", (row) => ratio(row.ofFastify)],
+  ["÷ nginx", (row) => number(row.ofNginx)],
+  ["÷ @fastify/http-proxy", (row) => number(row.ofFastify)],
   ["requests/s", (row) => row.perSecond.toFixed(0)],
-  ["p50 / p99 at half of that, ms", (row) => `${row.p50Ms.toFixed(2)} / ${row.p99Ms.toFixed(2)}`],
-  ["p99 ÷ nginx", (row) => ratio(row.p99OfNginx)],
+  ["p50 / p99 at half of that, ms", (row) => `${number(row.p50Ms)} / ${number(row.p99Ms)}`],
+  ["p99 ÷ nginx", (row) => number(row.p99OfNginx)],
   ["scheduler / Redis, µs", (row) => helpers(row.helpersUs)],
 ];
 
-const ratio = (value: number): string => (Number.isNaN(value) ? "–" : value.toFixed(2));
+const number = (value: number): string => (Number.isNaN(value) ? "–" : value.toFixed(2));
 
 const helpers = (us: ContestRow["helpersUs"]): string =>
   us === null ? "–" : `${us.scheduler.toFixed(1)} / ${us.redis.toFixed(1)}`;

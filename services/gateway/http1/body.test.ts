@@ -105,6 +105,7 @@ describe("a chunked body", () => {
     ["a bare LF behind the size", "1\na\r\n"],
     ["a bare CR behind the size", "1\ra\r\n"],
     ["a bare LF behind the chunk", "1\r\na\n0\r\n\r\n"],
+    ["a bare CR behind the chunk", "1\r\na\rx0\r\n\r\n"],
     ["a chunk shorter than its size", "2\r\na\r\n0\r\n\r\n"],
     ["a chunk longer than its size", "1\r\nab\r\n0\r\n\r\n"],
     ["an extension without a name", "1;\r\na\r\n"],

@@ -42,7 +42,7 @@ export function valueEnd(text: string, start: number, end: number): number {
   return i;
 }
 
-/** The first place from `start` to `end` that no request target holds raw, such as a space or what is not ASCII; `end` where there is none. */
+/** The first place from `start` to `end` that no target holds raw (a space, what is not ASCII); `end`: there is none. */
 export function targetEnd(text: string, start: number, end: number): number {
   let i = start;
   while (i < end && ((CLASSES[text.charCodeAt(i)] as number) & TARGET) !== 0) i += 1;

@@ -35,17 +35,34 @@ export interface SharedSocket {
 
 export interface OwnSockets {
   bind: Bind;
+  /** Whether other processes accept on them too. */
+  setShared(shared: boolean): void;
   /** All that are open. */
   open(): SharedSocket[];
 }
 
-/** For the process that opens the ports. @param onOpened told of each, once it is open */
-export function createOwnSockets(onOpened: () => void): OwnSockets {
+export interface OwnSocketsOptions {
+  /** Told of each socket, once it is open. */
+  onOpened(): void;
+  /** After each connection while others accept too. @see createTurns */
+  giveTurn(): void;
+}
+
+/** For the process that opens the ports. */
+export function createOwnSockets({ onOpened, giveTurn }: OwnSocketsOptions): OwnSockets {
   const sockets = new Map<string, SharedSocket>();
   let serial = 0;
+  let shared = false;
+  const onConnection = () => {
+    if (shared) giveTurn();
+  };
   return {
+    setShared(on) {
+      shared = on;
+    },
     async bind(server, at, port) {
-      await listening(server, () => server.listen({ port, host: at.address, backlog: BACKLOG }));
+      server.on("connection", onConnection);
+      await bindAlone(server, at, port);
       serial += 1;
       const socket = { key: keyOf(at, port), serial, handle: () => handleOf(server) };
       sockets.set(socket.key, socket);
@@ -65,8 +82,12 @@ export interface GivenSockets {
   keep(keys: readonly string[]): void;
 }
 
-/** For the processes that the ports are handed to. */
-export function createGivenSockets(): GivenSockets {
+/** For a process that opens ports for itself alone. */
+export const bindAlone: Bind = (server, { address }, port) =>
+  listening(server, () => server.listen({ port, host: address, backlog: BACKLOG }));
+
+/** For the processes that the ports are handed to. @param giveTurn after each connection */
+export function createGivenSockets(giveTurn: () => void): GivenSockets {
   const given = new Map<string, Handle>();
   const take = (key: string): Handle | null => {
     const handle = given.get(key) ?? null;
@@ -77,6 +98,7 @@ export function createGivenSockets(): GivenSockets {
     async bind(server, at, port) {
       const handle = take(keyOf(at, port));
       if (handle === null) throw new Error("the first process of this gateway has not opened it");
+      server.on("connection", giveTurn);
       await listening(server, () => server.listen(handle, BACKLOG));
     },
     give(key, handle) {

@@ -69,6 +69,16 @@ describe("a slow client", () => {
     expect(seen.told).toEqual(["gone: the client has read nothing for too long"]);
   });
 
+  it("that does not read the last answer is cut too", async () => {
+    const { seen, socket, sockets } = await asked(get("/", "Connection: close"), {
+      limits: { clientIdleMs: 200 },
+    });
+    socket.pause();
+    seen.answer("x".repeat(20 * MIB)); // more than the sockets hold
+    await eventually(() => sockets[0]?.destroyed === true, "the end");
+    expect(seen.told).toEqual([]);
+  });
+
   it("may take its time while an answer is not ready", async () => {
     stopClock();
     const { seen, received } = await asked(get(), { limits });

@@ -2,6 +2,7 @@
 import type { OutgoingHttpHeaders } from "node:http2";
 import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
 import { hasNoBody, type RequestHead, type ResponseHead } from "../messages/message.ts";
+import { CONNECTION_SPECIFIC } from "./http2-head.ts";
 
 /** Statuses that HTTP/2 in Node can send; others mean to a client what 502 means (RFC 9110, 15). */
 const LAST_STATUS = 599;
@@ -14,6 +15,7 @@ export function responseHeaders(head: ResponseHead, request: RequestHead): strin
   for (let i = 0; i < fields.length; i += STEP) {
     const name = fields[i + 1] as string;
     if (name === "content-length" && (!own || status === 204)) continue;
+    if (CONNECTION_SPECIFIC.has(name)) continue; // such as the protocol of a tunnel
     if (tunnel && name === "sec-websocket-accept") continue; // the client has sent no key (RFC 8441, 5)
     headers.push(name, fields[i + 2] as string);
   }

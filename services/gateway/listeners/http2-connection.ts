@@ -62,13 +62,13 @@ class Http2Connection implements HttpConnection, StreamOwner {
   readonly #serving: HttpServing;
   readonly #session: ServerHttp2Session;
   readonly #open = new Set<Http2Request>();
+  /** Since the last stream was closed. */
+  readonly #idle: NodeJS.Timeout;
   #looking: NodeJS.Timeout | null = null;
   #linger: NodeJS.Timeout | null = null;
   #premature = 0;
   #noticed = false;
   #closing = false;
-  /** It was time to close while streams were open. */
-  #overdue = false;
 
   constructor(socket: Socket, connection: ClientConnection, serving: HttpServing) {
     this.#socket = socket;
@@ -82,7 +82,8 @@ class Http2Connection implements HttpConnection, StreamOwner {
     session.on("error", () => this.#close());
     session.on("frameError", () => this.#close());
     session.on("goaway", () => this.#close());
-    this.#armIdle();
+    // Not the session's own timeout: that one outlives the session.
+    this.#idle = setTimeout(() => this.#onIdle(), serving.limits.keepAliveMs).unref();
     socket.on("end", () => this.#close());
     socket.on("close", () => this.#onClose());
   }
@@ -130,6 +131,7 @@ class Http2Connection implements HttpConnection, StreamOwner {
   }
 
   onWaiting(): void {
+    if (this.#socket.destroyed) return;
     this.#looking ??= setInterval(() => this.#look(), this.limits.clientIdleMs / LOOKS_PER_IDLE).unref();
   }
 
@@ -149,7 +151,7 @@ class Http2Connection implements HttpConnection, StreamOwner {
     if (this.#open.size > 0) return;
     if (this.#closing) this.#awaitEnd();
     else if (this.#noticed) this.#close();
-    else if (this.#overdue) this.#armIdle();
+    else if (!this.#socket.destroyed) this.#idle.refresh();
   }
 
   #onPremature(premature: boolean): void {
@@ -159,12 +161,8 @@ class Http2Connection implements HttpConnection, StreamOwner {
     }
   }
 
-  #armIdle(): void {
-    this.#overdue = false;
-    this.#session.setTimeout(this.limits.keepAliveMs, () => {
-      if (this.#open.size > 0) this.#overdue = true;
-      else this.endWhenAnswered();
-    });
+  #onIdle(): void {
+    if (this.#open.size === 0) this.endWhenAnswered();
   }
 
   /** GOAWAY: streams that are open go on, others are refused as not processed; then the connection ends. */
@@ -178,10 +176,12 @@ class Http2Connection implements HttpConnection, StreamOwner {
 
   /** node:http2 ends its side by itself, but would wait for the client's without a bound. */
   #awaitEnd(): void {
+    if (this.#socket.destroyed) return;
     this.#linger ??= setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
   }
 
   #onClose(): void {
+    clearTimeout(this.#idle);
     if (this.#linger !== null) clearTimeout(this.#linger);
     this.#stopLooking();
   }

@@ -88,7 +88,11 @@ describe("the header section of an answer in HTTP/2", () => {
     ],
     ["GET", { status: 204, bodyLength: 0, fields: ["b", "content-length", "9"] }, [":status", "204"]],
     ["GET", { status: 600 }, [":status", "502", "a", "1", "content-length", "3"]],
-    ["GET", { status: 101, tunnel: true, fields: ["x", "sec-websocket-accept", "y"] }, [":status", "200"]],
+    [
+      "GET",
+      { status: 101, tunnel: true, fields: ["x", "sec-websocket-accept", "y", "x", "upgrade", "websocket"] },
+      [":status", "200"],
+    ],
   ])("to %s with %j is %j", (method, change, expected) => {
     expect(responseHeaders({ ...head, ...change }, requestOf(method))).toEqual(expected);
   });

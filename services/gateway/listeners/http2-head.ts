@@ -8,8 +8,8 @@ import type { RequestHead } from "../messages/message.ts";
 /** What a field costs beside its name and value, as in HTTP/1: colon, space, end of line. */
 const FIELD_BYTES = 4;
 
-/** Fields that would mean something to this hop (RFC 9113, 8.2.2). */
-const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
+/** Fields that would mean something to this hop, which HTTP/2 has no place for (RFC 9113, 8.2.2). */
+export const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",

@@ -42,6 +42,8 @@ export class Http2Request implements Incoming {
   #over = false;
   #answered = false;
   #aborted = false;
+  /** Both sides end by themselves: after our end the client may still send. */
+  #tunnel = false;
   #reading = false;
   #inputEnded: boolean;
   #endTold = false;
@@ -75,7 +77,7 @@ export class Http2Request implements Incoming {
       return;
     }
     this.#reading = true;
-    this.#wait(true, this.#mustRead);
+    this.#wait(!this.#tunnel || this.#stream.writableEnded, this.#mustRead); // a tunnel may be silent
     if (this.#stream.listenerCount("data") === 0) {
       this.#continue();
       this.#stream.on("data", onData);
@@ -126,6 +128,7 @@ export class Http2Request implements Incoming {
       return false;
     }
     this.#answered = true;
+    this.#tunnel = head.tunnel;
     if (!endStream) this.#stream._final = withhold;
     if (waitForTrailers) this.#stream.on("wantTrailers", onWantTrailers);
     return true;
@@ -149,6 +152,10 @@ export class Http2Request implements Incoming {
     const bare = this.#held !== null && trailers === null;
     this.#trailers = trailers;
     if (!this.#respond(bare, trailers !== null)) return;
+    if (this.#tunnel) {
+      this.#endTunnel();
+      return;
+    }
     this.#over = true;
     this.#wait(false, true); // until it is closed, the client has to read, or to stop sending
     if (!bare) {
@@ -156,6 +163,14 @@ export class Http2Request implements Incoming {
       this.#stream.end();
     }
     if (!this.#inputEnded) this.#dropInput();
+  }
+
+  #endTunnel(): void {
+    if (this.#stream.writableEnded) return;
+    this.#stream._final = finish;
+    this.#stream.end();
+    this.#over = this.#endTold;
+    this.#wait(!this.#endTold, true);
   }
 
   /** The rest of the request is of no use; to say so must not overtake the answer (RFC 9113, 8.1). */
@@ -216,7 +231,9 @@ export class Http2Request implements Incoming {
   tellEnd(): void {
     if (this.#over || this.#endTold) return;
     this.#endTold = true;
-    this.#events?.onClientEnd(this.#requestTrailers);
+    const events = this.#events;
+    if (this.#tunnel && this.#stream.writableEnded) this.#over = true;
+    events?.onClientEnd(this.#requestTrailers);
   }
 
   onTrailers(raw: readonly string[]): void {

@@ -130,9 +130,12 @@ export async function createTlsContexts(options: TlsContextsOptions): Promise<Tl
         return;
       }
       const peer = peerOf(socket);
-      waiting.set(peer, { done, failed });
+      const one = { done, failed };
+      waiting.set(peer, one);
       socket.on("close", () => {
-        if (waiting.delete(peer)) failed?.("closed", "the connection ended before its TLS handshake");
+        if (waiting.get(peer) !== one) return; // secured long ago; perhaps another has its address by now
+        waiting.delete(peer);
+        failed?.("closed", "the connection ended before its TLS handshake");
       });
       server.emit("connection", socket);
     },

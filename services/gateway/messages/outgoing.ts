@@ -30,8 +30,10 @@ export interface OutgoingRequest {
   client: ClientAddress | null;
   /** From all of the request sent, or the last byte of it for a stream, to the answer's header section, interim answers included. */
   responseHeadersMs: number;
-  /** Longest silence inside the answer's body, while we are ready to read. Tunnels: silence in both directions. */
+  /** Longest silence inside the answer's body, while we are ready to read. */
   idleMs: number;
+  /** Longest silence of both sides of a tunnel. */
+  tunnelIdleMs: number;
 }
 
 /** Why an attempt has failed: keys of the table in proxy/failure.ts. */

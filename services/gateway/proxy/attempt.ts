@@ -5,6 +5,7 @@ import type { ResponseHead } from "../messages/message.ts";
 import type { BackendEvents, Fault, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
 import type { Outcome, Pick } from "../scheduling/scheduling.ts";
 import { attemptedBy, type Breaker, REFUSED } from "./breaker.ts";
+import { outcomeOf } from "./failure.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** What an answer says of its backend to the breaker. */
@@ -102,7 +103,15 @@ export class Attempt implements BackendEvents {
   onBackendHead(head: ResponseHead): void {
     this.status = head.status;
     this.ttfbMs = this.#around.clock() - this.#startedMs;
+    this.#noteHead(head);
     this.#events.onHead(this, head);
+  }
+
+  /** What may last for hours must not keep a breaker half open; nor is the end of a tunnel an answer. */
+  #noteHead({ status, tunnel }: ResponseHead): void {
+    if (this.#breaker === null || !(tunnel || this.#breaker.state === "half-open")) return;
+    this.#breaker.ended(this.#ticket, ENDED_BY[outcomeOf(status)]);
+    this.#ticket = REFUSED;
   }
 
   onBackendData(chunk: Buffer): void {

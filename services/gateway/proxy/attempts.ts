@@ -27,6 +27,8 @@ export class Attempts {
   #second: Attempt | null = null;
   #due: NodeJS.Timeout | null = null;
   #answered = false;
+  /** The first one has failed before a second one was begun: what follows are retries. */
+  #failed = false;
   #over = false;
 
   constructor(around: Surroundings, events: AttemptEvents, pool: PoolRules) {
@@ -55,7 +57,7 @@ export class Attempts {
   }
 
   get #waiting(): boolean {
-    return !this.#over && !this.#answered && this.count === 1;
+    return !this.#over && !this.#answered && !this.#failed && this.count === 1;
   }
 
   #onDue(hedge: Hedge, want: Want | null, request: OutgoingRequest): void {
@@ -85,7 +87,10 @@ export class Attempts {
 
   /** Gives one of two up. @returns false where there is no other one */
   drop(attempt: Attempt, outcome: Outcome): boolean {
-    if (this.#second === null) return false;
+    if (this.#second === null) {
+      this.#failed = true;
+      return false;
+    }
     if (attempt === this.current) this.current = this.#second;
     this.#second = null;
     attempt.cancel(outcome);

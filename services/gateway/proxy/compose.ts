@@ -2,7 +2,7 @@
 // the checks of access say of them, put together.
 import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { Grant } from "../access/access.ts";
-import { addField, type Fields } from "../messages/fields.ts";
+import { addField, type Fields, fieldOf } from "../messages/fields.ts";
 import { hasNoBody } from "../messages/message.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
 import type { Pick, Scheduling } from "../scheduling/scheduling.ts";
@@ -48,6 +48,7 @@ export interface Answered {
   status: number;
   /** The backend's. */
   fields: Fields;
+  tunnel: boolean;
   pick: Pick;
   want: Want | null;
   /** Null: the route asks for nothing. */
@@ -58,7 +59,7 @@ export interface Answered {
 
 /** What the backend says to the client, without what it says to us, and what we say ourselves. */
 export function composeAnswer(
-  { method, status, fields: told, pick, want, grant, shown }: Answered,
+  { method, status, fields: told, tunnel, pick, want, grant, shown }: Answered,
   { responseHeaders }: ProxiedRules,
   { pool: { affinity, loadReports }, cookie }: Destination,
   scheduling: Scheduling,
@@ -69,6 +70,8 @@ export function composeAnswer(
     ownCookie: affinity?.cookie ?? null,
     bodiless: hasNoBody(method, status),
   });
+  const protocol = tunnel ? fieldOf(told, "upgrade") : undefined;
+  if (protocol !== undefined) addField(fields, "upgrade", protocol); // the one of those asked for
   const report = loadReports?.read(told);
   if (report) scheduling.report(pick, report);
   if (affinity && want && want.stick !== pick.backend) {

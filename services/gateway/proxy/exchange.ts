@@ -74,6 +74,8 @@ class Exchange implements ClientEvents, AttemptEvents {
   /** The backend's, once its header section was passed on. */
   #status = 0;
   #tunnel = false;
+  /** One side of the tunnel sends no more. */
+  #halfClosed = false;
   #deadline: NodeJS.Timeout | null = null;
   #done = false;
 
@@ -123,12 +125,11 @@ class Exchange implements ClientEvents, AttemptEvents {
 
   #admit(arrival: Arrival, route: RouteRules): void {
     if (route.reply !== null) {
-      const { status, fields, body } = route.reply({
-        target: arrival.target,
-        secure: arrival.connection.tls !== null,
-      });
+      const secure = arrival.connection.tls !== null;
+      const { status, fields, body } = route.reply({ target: arrival.target, secure });
       this.#conclude(status, null);
-      answerWith(this.#incoming, status, fields, body);
+      const granted = this.#grant?.answer ?? NOTHING;
+      answerWith(this.#incoming, status, granted.length > 0 ? [...fields, ...granted] : fields, body);
       return;
     }
     this.#route = route;
@@ -145,7 +146,7 @@ class Exchange implements ClientEvents, AttemptEvents {
     this.#attempts = new Attempts(this.#around, this, this.#destination.pool);
     this.#destination.pool.budget.earn();
     const { bodyLength } = arrival.head;
-    if (bodyLength > 0 && bodyLength <= REPLAYABLE_BYTES) {
+    if (bodyLength > 0 && bodyLength <= Math.max(REPLAYABLE_BYTES, route.mirror?.maxBodyBytes ?? 0)) {
       this.#parts = [];
       this.#incoming.read();
     } else {
@@ -211,7 +212,7 @@ class Exchange implements ClientEvents, AttemptEvents {
     this.#tunnel = tunnel;
     const passed = composeAnswer(
       {
-        ...{ method: this.#incoming.head.method, status, fields, pick },
+        ...{ method: this.#incoming.head.method, status, fields, tunnel, pick },
         ...{ want: this.#want, shown: this.#rules.debugHeaders, grant: this.#grant },
       },
       this.#route as ProxiedRules,
@@ -220,6 +221,7 @@ class Exchange implements ClientEvents, AttemptEvents {
     );
     this.#incoming.sendHead({ status, reason, fields: passed, bodyLength, tunnel });
     if (!tunnel) return;
+    this.#stopDeadline(); // the answer is there; how long a tunnel may be silent is bounded by itself
     this.#incoming.flush();
     this.#incoming.read();
   }
@@ -233,10 +235,25 @@ class Exchange implements ClientEvents, AttemptEvents {
   }
 
   onAnswered(attempt: Attempt, trailers: Fields | null): void {
-    attempt.release(this.#tunnel ? "success" : outcomeOf(this.#status));
+    if (this.#tunnel) {
+      this.#closeHalf(attempt);
+      this.#incoming.end(null);
+      return;
+    }
+    attempt.release(outcomeOf(this.#status));
     this.#conclude(this.#status, null);
     this.#incoming.end(passedTrailers(trailers, NOTHING));
-    if (this.#tunnel) attempt.cancel("success");
+  }
+
+  /** Until both sides have ended it, the one that has not can still send. */
+  #closeHalf(attempt: Attempt): void {
+    if (this.#halfClosed) this.#endTunnel(attempt);
+    this.#halfClosed = true;
+  }
+
+  #endTunnel(attempt: Attempt): void {
+    attempt.release("success");
+    this.#conclude(this.#status, null);
   }
 
   onDrained(): void {
@@ -247,10 +264,12 @@ class Exchange implements ClientEvents, AttemptEvents {
     this.#detail = detail;
     if (this.#status === 0) {
       const failure = failureOf(fault);
-      if (!this.#attempts?.drop(attempt, failure.outcome)) this.#fail(attempt, failure);
+      if (this.#attempts?.drop(attempt, failure.outcome)) this.#avoid(attempt, failure);
+      else this.#fail(attempt, failure);
       return;
     }
-    attempt.release("failure");
+    // Silence in a tunnel is nobody's fault.
+    attempt.release(this.#tunnel && fault === "idle-timeout" ? "success" : "failure");
     this.#conclude(this.#status, `the answer broke off: ${fault}`);
     this.#incoming.abort();
   }
@@ -269,7 +288,9 @@ class Exchange implements ClientEvents, AttemptEvents {
   onClientEnd(trailers: Fields | null): void {
     const parts = this.#parts;
     if (parts === null) {
-      this.#attempts?.current?.end(passedTrailers(trailers, this.#grant?.remove ?? NOTHING));
+      const attempt = this.#attempts?.current;
+      attempt?.end(passedTrailers(trailers, this.#grant?.remove ?? NOTHING));
+      if (this.#tunnel && !this.#done && attempt) this.#closeHalf(attempt);
       return;
     }
     this.#parts = null;
@@ -299,6 +320,10 @@ class Exchange implements ClientEvents, AttemptEvents {
     }
   }
 
+  #stopDeadline(): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+  }
+
   #onDeadline(): void {
     this.onClientFault(TOO_LONG.status, TOO_LONG.text);
   }
@@ -312,18 +337,22 @@ class Exchange implements ClientEvents, AttemptEvents {
       replayable: !this.#streaming,
     };
     attempt.release(failure.outcome);
-    if (!mayRetry(this.#route as ProxiedRules, failure, attempted) || !this.#spendRetry()) {
+    if (!mayRetry(this.#route as ProxiedRules, failure, attempted) || !this.#spendRetry(failure)) {
       this.#refuse(failure);
       return;
     }
-    if (this.#want && failure.again === "elsewhere") this.#want = elsewhere(this.#want, attempt.pick.backend);
+    this.#avoid(attempt, failure);
     this.#acquire();
   }
 
-  /** Out of the pool's budget. */
-  #spendRetry(): boolean {
+  #avoid({ pick }: Attempt, { again }: Failure): void {
+    if (this.#want && again === "elsewhere") this.#want = elsewhere(this.#want, pick.backend);
+  }
+
+  /** Out of the pool's budget, unless it costs no backend anything. */
+  #spendRetry({ free }: Failure): boolean {
     const { pool } = this.#destination as Destination;
-    if (pool.budget.spend()) {
+    if (free || pool.budget.spend()) {
       this.#around.report.retried(pool.name);
       return true;
     }
@@ -331,7 +360,10 @@ class Exchange implements ClientEvents, AttemptEvents {
     return false;
   }
 
-  #refuse({ status, text }: { status: number; text: string }, fields: Fields = []): void {
+  #refuse(
+    { status, text }: { status: number; text: string },
+    fields: Fields = this.#grant?.answer ?? [],
+  ): void {
     this.#conclude(status, text);
     const tried = this.#rules.debugHeaders ? (this.#attempts?.current?.pick.backend ?? null) : null;
     answer(this.#incoming, status, text, fields, tried);
@@ -340,7 +372,7 @@ class Exchange implements ClientEvents, AttemptEvents {
   /** After this nothing that is still under way may touch the client. */
   #conclude(status: number, reason: string | null): void {
     this.#done = true;
-    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#stopDeadline();
     this.#attempts?.end();
     this.#around.report.finished({
       method: this.#incoming.head.method,

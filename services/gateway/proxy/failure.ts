@@ -13,6 +13,8 @@ export interface Failure {
    * nowhere, since every attempt would end the same way.
    */
   again: "elsewhere" | "anywhere" | "nowhere";
+  /** No backend has had any work with it, so that another attempt repeats nothing and need not be saved on. */
+  free: boolean;
 }
 
 const backendFault = (status: number, text: string): Failure => ({
@@ -20,6 +22,7 @@ const backendFault = (status: number, text: string): Failure => ({
   text,
   outcome: "failure",
   again: "elsewhere",
+  free: false,
 });
 
 export const clientFault = (status: number, text: string): Failure => ({
@@ -27,6 +30,7 @@ export const clientFault = (status: number, text: string): Failure => ({
   text,
   outcome: "canceled",
   again: "nowhere",
+  free: false,
 });
 
 export const NO_ROUTE = clientFault(404, "no route leads to this host and path");
@@ -40,6 +44,7 @@ export const SATURATED: Failure = {
   text: "too many requests are open to the backend",
   outcome: "canceled",
   again: "elsewhere",
+  free: true,
 };
 /** What this gateway has found out about the backend by itself. */
 export const HELD_BACK: Failure = {
@@ -47,6 +52,7 @@ export const HELD_BACK: Failure = {
   text: "the backend has failed too often to be tried again now",
   outcome: "canceled",
   again: "elsewhere",
+  free: true,
 };
 /** This process cannot open another connection: whoever it is asked for is not to blame, and another one no better. */
 export const EXHAUSTED: Failure = {
@@ -54,6 +60,7 @@ export const EXHAUSTED: Failure = {
   text: "the gateway cannot open more connections",
   outcome: "canceled",
   again: "nowhere",
+  free: false,
 };
 const BROKEN = backendFault(502, "the connection to the backend broke before it answered");
 
@@ -66,7 +73,7 @@ const BY_FAULT: Record<Fault, Failure> = {
   broken: BROKEN,
   unprocessed: { ...BROKEN, outcome: "canceled", again: "anywhere" },
   // A backend may close an idle connection at any time; one that is gone shows it by refusing the next.
-  stale: { ...BROKEN, outcome: "canceled", again: "anywhere" },
+  stale: { ...BROKEN, outcome: "canceled", again: "anywhere", free: true },
   "headers-timeout": backendFault(504, "the backend did not answer in time"),
   "idle-timeout": backendFault(504, "the backend fell silent"),
   "invalid-answer": backendFault(502, "the backend's answer is not valid HTTP"),

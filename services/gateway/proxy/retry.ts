@@ -24,7 +24,9 @@ export function mayRetry(
   failure: Failure,
   { attempts, sent, method, replayable }: Attempted,
 ): boolean {
-  if (failure.again === "nowhere" || attempts > route.retries) return false;
+  // One that costs nothing is made once whatever the route allows.
+  const most = route.retries + (failure.free ? 1 : 0);
+  if (failure.again === "nowhere" || attempts > most) return false;
   if (failure.again === "elsewhere" && route.proxy === "static") return false;
   return replayable && (!sent || isIdempotent(method));
 }

@@ -118,10 +118,13 @@ export async function startBackend(handler: RequestListener): Promise<string> {
   return listenOn(server);
 }
 
-/** A backend that gets the bare connection. */
-export async function startRawBackend(handler: (socket: Socket) => void): Promise<string> {
+/** A backend that gets the bare connection. @param allowHalfOpen it does not end its side when the other has */
+export async function startRawBackend(
+  handler: (socket: Socket) => void,
+  { allowHalfOpen = false } = {},
+): Promise<string> {
   return listenOn(
-    createTcpServer((socket) => {
+    createTcpServer({ allowHalfOpen }, (socket) => {
       socket.on("error", () => {});
       handler(socket);
     }),
@@ -253,9 +256,9 @@ export interface RawClient {
   closed(): boolean;
 }
 
-/** A bare connection to the gateway, on which `text` is sent. */
-export function sendRaw(port: number, text: string): RawClient {
-  const socket = connect(port, "127.0.0.1");
+/** A bare connection to the gateway, on which `text` is sent. @param allowHalfOpen as of a backend */
+export function sendRaw(port: number, text: string, { allowHalfOpen = false } = {}): RawClient {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen });
   let received = "";
   let closed = false;
   socket.on("data", (chunk) => {
@@ -266,7 +269,7 @@ export function sendRaw(port: number, text: string): RawClient {
     closed = true;
   });
   socket.write(Buffer.from(text, "latin1"));
-  cleanups.push(() => socket.destroy());
+  cleanups.push(() => socket.resetAndDestroy()); // an end alone would leave a tunnel half open
   return { socket, received: () => received, closed: () => closed };
 }
 

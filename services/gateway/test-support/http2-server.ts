@@ -54,3 +54,9 @@ export async function startHttp2(
   });
   return test;
 }
+
+/** The header section of an answer with status 200. */
+export const headOf = (bodyLength: number, fields: string[] = []) => ({
+  ...{ status: 200, reason: "", tunnel: false },
+  ...{ bodyLength, fields },
+});

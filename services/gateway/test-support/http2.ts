@@ -57,12 +57,20 @@ export function headerBlock(fields: readonly (readonly [string, string])[]): Buf
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
 }
 
-export const GET: readonly (readonly [string, string])[] = [
+export type FieldList = readonly (readonly [string, string])[];
+
+export const GET: FieldList = [
   [":method", "GET"],
   [":scheme", "http"],
   [":authority", "a.example"],
   [":path", "/"],
 ];
+
+export const without = (name: string): FieldList => GET.filter(([key]) => key !== name);
+export const POST: FieldList = [[":method", "POST"], ...without(":method")];
+
+export const INTERNAL_ERROR = 2;
+export const CANCEL = 8;
 
 export const END_STREAM = 1;
 export const END_HEADERS = 4;
@@ -104,4 +112,32 @@ export function rawHttp2(port: number) {
     goaways: () =>
       frames.filter(({ type }) => type === "GOAWAY").map(({ payload }) => payload.readUInt32BE(4)),
   };
+}
+
+type RequestHeaders = Record<string, string | string[] | number>;
+
+/** One request by node's client, and all that came of it. */
+export async function ask(port: number, headers: RequestHeaders, body: Buffer | string | null = null) {
+  const client = http2Client(port);
+  const stream = client.request(headers, { endStream: body === null });
+  const got = {
+    headers: {} as RequestHeaders,
+    raw: [] as string[],
+    interim: [] as RequestHeaders[],
+    body: "",
+    trailers: {} as RequestHeaders,
+  };
+  stream.setEncoding("latin1");
+  stream.on("response", (headers, _flags, raw) => Object.assign(got, { headers, raw }));
+  stream.on("headers", (headers) => got.interim.push(headers as RequestHeaders));
+  stream.on("trailers", (trailers) => Object.assign(got, { trailers }));
+  stream.on("data", (text: string) => {
+    got.body += text;
+  });
+  if (body !== null) stream.end(body);
+  await new Promise<void>((resolve, reject) => {
+    stream.on("error", reject).on("close", resolve);
+  });
+  client.close();
+  return got;
 }

@@ -16,12 +16,6 @@ export interface OriginSettings {
   sendProxyProtocol: "v1" | "v2" | null;
 }
 
-/**
- * All plain connections read into this one: what was read is dealt with before the next is. Bytes; the most that one
- * read of the system brings.
- */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
-
 export class Connector {
   readonly settings: OriginSettings;
   readonly #protocols: string[];
@@ -37,15 +31,11 @@ export class Connector {
     this.#allowHalfOpen = protocol !== "h2";
   }
 
-  /** @param onRead what came; `bytes` is overwritten when it has returned. Its result does not matter */
-  plain(onRead: (length: number, bytes: Uint8Array) => boolean): Socket {
-    const { host, port } = this.settings;
-    const onread = { buffer: READ_BUFFER, callback: onRead };
-    return connect({ host, port, noDelay: true, allowHalfOpen: true, onread });
-  }
-
-  /** A plain connection for TLS to be put on. */
-  bare(): Socket {
+  /**
+   * Node's own reading, a buffer for each: reading all connections into one shared buffer (`onread`) and copying from
+   * there spares 0.8 µs for a small answer and costs 25 µs for one of 64 KiB.
+   */
+  plain(): Socket {
     const { host, port } = this.settings;
     return connect({ host, port, noDelay: true, allowHalfOpen: this.#allowHalfOpen });
   }

@@ -251,6 +251,23 @@ describe("a rude backend over HTTP/1", () => {
     await eventually(() => backend.open() === 0, "the connection to be closed");
   });
 
+  it("that answers before it has the request does not get its connection used again, though the rest is sent", async () => {
+    const backend = await startRaw((socket) => {
+      socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nno"));
+    });
+    const { origin } = worldOf(backend.url);
+    const receiver = start(origin, { method: "POST", bodyLength: 2_000 });
+    await eventually(() => receiver.told.includes("ready"), "the header section to be sent");
+    receiver.outgoing?.write(Buffer.alloc(1_000));
+    await eventually(() => receiver.text === "no", "the first of the answer");
+    receiver.outgoing?.write(Buffer.alloc(1_000));
+    receiver.outgoing?.end(null);
+    backend.sockets[0]?.write("ne");
+    await eventually(() => receiver.ended, "the answer");
+    expect(receiver.text).toBe("none");
+    await eventually(() => backend.open() === 0, "the connection to be closed");
+  });
+
   it("that resets connections as soon as it has accepted them makes the attempt fail", async () => {
     const backend = await startRaw((socket) => socket.resetAndDestroy());
     expect((await ask(worldOf(backend.url).origin)).fault).toBe("broken");

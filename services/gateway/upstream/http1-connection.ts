@@ -4,10 +4,9 @@ import type { TLSSocket } from "node:tls";
 import { BodyReader } from "../http1/body.ts";
 import { SectionReader } from "../http1/section.ts";
 import { proxyHeader } from "../l4/proxy-protocol.ts";
-import type { Fault } from "../messages/outgoing.ts";
+import type { ClientAddress, Fault } from "../messages/outgoing.ts";
 import type { Connector } from "./connect.ts";
 import { brokenFault, connectFault, detailOf } from "./faults.ts";
-import type { Http1Request } from "./http1-request.ts";
 import { type Sweep, Wait, type Waiting } from "./sweep.ts";
 
 /** Largest header section of an answer, in bytes. */
@@ -15,6 +14,21 @@ const MAX_HEAD_BYTES = 64 * 1024;
 /** Longest idle time that a backend's Keep-Alive field can ask for, and how much earlier than it says we close. */
 const IDLE_MAX_MS = 600_000;
 const IDLE_MARGIN_MS = 2_000;
+
+/** A request on its way, and its answer. */
+export interface Carried {
+  /** Of whom it is. */
+  readonly client: ClientAddress | null;
+  /** The connection is there. */
+  start(connection: Http1Connection): void;
+  receive(bytes: Buffer): void;
+  onDrain(): void;
+  /** The backend sends no more. */
+  onEnd(): void;
+  onSweep(nowMs: number): void;
+  /** The connection has failed, or is given up. */
+  fail(fault: Fault, detail: string): void;
+}
 
 /** Whoever shares connections out. */
 export interface ConnectionOwner {
@@ -33,7 +47,7 @@ export class Http1Connection implements Waiting {
   reused = false;
   socket: Socket;
   readonly #owner: ConnectionOwner;
-  #request: Http1Request | null;
+  #request: Carried | null;
   #ready = false;
   #handshaking = false;
   /** For the connection, and later for a request. */
@@ -43,21 +57,22 @@ export class Http1Connection implements Waiting {
   #closed = false;
 
   /** Connects at once. @param request carried first */
-  constructor(owner: ConnectionOwner, request: Http1Request) {
+  constructor(owner: ConnectionOwner, request: Carried) {
     this.#owner = owner;
     this.#request = request;
     const { connector } = owner;
     const { tls, sendProxyProtocol } = connector.settings;
     this.secure = tls !== null;
     if (tls === null) {
-      this.socket = connector.plain((length, bytes) => this.#onRead(length, bytes as Buffer));
+      this.socket = connector.plain();
+      this.socket.on("data", (chunk: Buffer) => this.#onData(chunk));
       this.#watch(this.socket, "connect");
       this.socket.on("connect", () => this.#onReady());
     } else if (sendProxyProtocol === null) {
       this.socket = this.#useSecure(connector.secure(tls, null));
     } else {
       // The header stands before TLS, in plain text.
-      const raw = connector.bare();
+      const raw = connector.plain();
       this.socket = raw;
       this.#watch(raw, "connect");
       raw.on("connect", () => {
@@ -79,7 +94,7 @@ export class Http1Connection implements Waiting {
 
   #useSecure(socket: TLSSocket): TLSSocket {
     this.#watch(socket, "secureConnect");
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk, true));
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("secureConnect", () => this.#onReady());
     return socket;
   }
@@ -102,13 +117,13 @@ export class Http1Connection implements Waiting {
   }
 
   #proxyHeader(): Buffer {
-    const client = this.#request?.request.client ?? null;
+    const client = this.#request?.client ?? null;
     const version = this.#owner.connector.settings.sendProxyProtocol ?? "v2";
     return proxyHeader(version, client, client?.destination ?? null);
   }
 
   /** Only while idle. */
-  carry(request: Http1Request): void {
+  carry(request: Carried): void {
     this.reused = true;
     this.#request = request;
     request.start(this);
@@ -174,15 +189,8 @@ export class Http1Connection implements Waiting {
     }
   }
 
-  /** @returns that reading goes on; pausing is done by `pause` alone */
-  #onRead(length: number, bytes: Buffer): boolean {
-    this.#receive(bytes.subarray(0, length), false);
-    return true;
-  }
-
-  /** @param owned the bytes stay as they are */
-  #receive(bytes: Buffer, owned: boolean): void {
-    if (this.#request !== null) this.#request.receive(bytes, owned);
+  #onData(chunk: Buffer): void {
+    if (this.#request !== null) this.#request.receive(chunk);
     else this.destroy(); // nobody has asked
   }
 

@@ -4,8 +4,8 @@ import { type ResponseReading, readResponseHead } from "../http1/head.ts";
 import { NOT_HTTP, TOO_LARGE } from "../http1/section.ts";
 import { chunkHead, lastChunk, requestHeadText, UnsendableError } from "../http1/write.ts";
 import type { Fields } from "../messages/fields.ts";
-import type { BackendEvents, Fault, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
-import type { Http1Connection } from "./http1-connection.ts";
+import type { BackendEvents, ClientAddress, Fault, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
+import type { Carried, Http1Connection } from "./http1-connection.ts";
 import { MAX_INTERIMS, STALE_WITHIN_MS } from "./limits.ts";
 import { type Sweep, Wait } from "./sweep.ts";
 
@@ -24,11 +24,11 @@ export interface RequestOwner {
   onRequestOver(): void;
 }
 
-export class Http1Request implements Outgoing, BodySink {
+export class Http1Request implements Outgoing, Carried, BodySink {
   sent = false;
   /** The connection that is being made for it. */
   connecting: Http1Connection | null = null;
-  readonly request: OutgoingRequest;
+  readonly #request: OutgoingRequest;
   readonly #owner: RequestOwner;
   readonly #events: BackendEvents;
   /** The header section; empty once it was written. */
@@ -41,20 +41,24 @@ export class Http1Request implements Outgoing, BodySink {
   /** A part of an answer has come. */
   #answered = false;
   #reading: ResponseReading | null = null;
+  /** It came before all of the request was sent: nobody knows whether the backend reads the rest. */
+  #early = false;
   #interims = 0;
   #paused = false;
   /** Whoever writes waits for it to go out. */
   #blocked = false;
-  /** Of the bytes being read. */
-  #owned = false;
   readonly #wait = new Wait();
 
   constructor(owner: RequestOwner, request: OutgoingRequest, events: BackendEvents) {
     this.#owner = owner;
-    this.request = request;
+    this.#request = request;
     this.#events = events;
     this.#toSend = request.body === null ? request.bodyLength : 0;
     this.#text = this.#write(() => requestHeadText(request)) ?? "";
+  }
+
+  get client(): ClientAddress | null {
+    return this.#request.client;
   }
 
   /** False: it has a fault of its own, which is told in a moment. */
@@ -75,7 +79,7 @@ export class Http1Request implements Outgoing, BodySink {
 
   start(connection: Http1Connection): void {
     const text = this.#text;
-    const { body } = this.request;
+    const { body } = this.#request;
     const { socket } = connection;
     this.#text = "";
     this.connecting = null;
@@ -188,9 +192,7 @@ export class Http1Request implements Outgoing, BodySink {
     this.#events.onBackendDrain();
   }
 
-  /** @param owned the bytes stay as they are after this */
-  receive(bytes: Buffer, owned: boolean): void {
-    this.#owned = owned;
+  receive(bytes: Buffer): void {
     if (this.#phase !== "head") this.#wait.begin();
     this.#answered = true;
     let at = 0;
@@ -216,7 +218,7 @@ export class Http1Request implements Outgoing, BodySink {
       if (next === NOT_HTTP) this.#invalid("it is not HTTP");
       return -1;
     }
-    const reading = readResponseHead(connection.section.text, this.request);
+    const reading = readResponseHead(connection.section.text, this.#request);
     if (typeof reading === "string") {
       this.#invalid(reading);
       return -1;
@@ -232,8 +234,9 @@ export class Http1Request implements Outgoing, BodySink {
     else if (head.status !== 100) this.#events.onBackendInterim(head.status, head.fields);
   }
 
-  #onHead({ body }: Http1Connection, reading: ResponseReading): void {
+  #onHead({ body, socket }: Http1Connection, reading: ResponseReading): void {
     this.#reading = reading;
+    this.#early = this.#toSend !== 0 || socket.writableLength > 0;
     const { head, chunked } = reading;
     body.begin(head.bodyLength, chunked);
     this.#phase = head.tunnel ? "tunnel" : "body";
@@ -256,7 +259,7 @@ export class Http1Request implements Outgoing, BodySink {
   }
 
   onBody(chunk: Buffer): boolean {
-    this.#events.onBackendData(this.#owned ? chunk : Buffer.from(chunk));
+    this.#events.onBackendData(chunk);
     return !this.#over;
   }
 
@@ -269,8 +272,7 @@ export class Http1Request implements Outgoing, BodySink {
     const connection = this.#connection as Http1Connection;
     const { keepAlive, keepAliveHintMs } = this.#reading as ResponseReading;
     const { trailers } = connection.body;
-    const sent = this.#toSend === 0 && connection.socket.writableLength === 0;
-    const reusable = clean && sent && keepAlive && this.#owner.reusable;
+    const reusable = clean && !this.#early && keepAlive && this.#owner.reusable;
     this.#finish();
     if (reusable) connection.release(keepAliveHintMs);
     else connection.destroy();
@@ -309,7 +311,8 @@ export class Http1Request implements Outgoing, BodySink {
   }
 
   onSweep(nowMs: number): void {
-    const { responseHeadersMs, idleMs } = this.request;
+    const { responseHeadersMs } = this.#request;
+    const idleMs = this.#inTunnel ? this.#request.tunnelIdleMs : this.#request.idleMs;
     const silentMs = this.#wait.age(nowMs);
     if (this.#phase === "head") {
       if (this.#toSend > 0 && !this.#connection?.socket.writableNeedDrain)

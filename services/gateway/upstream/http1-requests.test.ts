@@ -221,7 +221,7 @@ describe("a tunnel over HTTP/1", () => {
       });
     });
     const world = worldOf(backend.url);
-    const receiver = start(world.origin, { upgrade: "websocket", idleMs: 5_000 });
+    const receiver = start(world.origin, { upgrade: "websocket", idleMs: 1_000, tunnelIdleMs: 5_000 });
     await eventually(() => receiver.text === "welcome", "the tunnel");
     return { backend, receiver, ...world };
   }

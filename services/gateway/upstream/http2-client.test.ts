@@ -285,6 +285,24 @@ describe("a request over HTTP/2", () => {
     ]);
   });
 
+  it.each([
+    ["a line break", { fields: ["x-a", "x-a", "1\r\nevil: 1"] }],
+    ["a name that is none", { fields: ["x a", "x a", "1"] }],
+    ["a pseudo field", { fields: [":path", ":path", "/evil"] }],
+    ["a space in its target", { target: "/a b" }],
+  ])("with %s is not sent", async (_, more) => {
+    let requests = 0;
+    const backend = await h2c((stream, ...rest) => {
+      requests += 1;
+      ok(stream, ...rest);
+    });
+    const { origin } = over2(backend.url);
+    const { fault, outgoing } = await ask(origin, more);
+    expect([fault, outgoing?.sent]).toEqual(["unsendable", false]);
+    expect((await ask(origin)).text).toBe("ok");
+    expect(requests).toBe(1);
+  });
+
   it("streams its body, with trailers", async () => {
     let body = "";
     let trailers: IncomingHttpHeaders = {};

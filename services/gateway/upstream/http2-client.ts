@@ -2,7 +2,7 @@
 import type { BackendEvents, Origin, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
 import { Connector, type OriginSettings } from "./connect.ts";
 import { Http2Request } from "./http2-request.ts";
-import { Http2Session, type SessionOwner } from "./http2-session.ts";
+import { type Carried, Http2Session, type SessionOwner } from "./http2-session.ts";
 import { MAX_REQUESTS_PER_ORIGIN } from "./limits.ts";
 import type { Sweep } from "./sweep.ts";
 
@@ -25,7 +25,7 @@ export class Http2Client implements Origin, SessionOwner {
     return outgoing;
   }
 
-  carry(outgoing: Http2Request): void {
+  carry(outgoing: Carried): void {
     this.#sessionFor(outgoing.request).carry(outgoing);
   }
 

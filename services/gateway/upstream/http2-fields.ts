@@ -1,5 +1,7 @@
 // Header sections between our flat lists and HTTP/2 (RFC 9113, 8.2 and 8.3; RFC 8441 for what is switched to).
 import { createHash } from "node:crypto";
+import { targetEnd, tokenEnd, valueEnd } from "../http1/characters.ts";
+import { mayTrail, UnsendableError } from "../http1/write.ts";
 import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
 
@@ -18,9 +20,12 @@ const NOT_IN_HTTP2: ReadonlySet<string> = new Set([
 /** These say with a length of zero that there is no body, where others say it by silence (RFC 9110, 8.6). */
 const EXPECT_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** Names and values in turn, pseudo fields first. */
+/** Names and values in turn, pseudo fields first. @throws UnsendableError */
 export function requestHeaders(request: OutgoingRequest): string[] {
   const { method, target, authority, scheme, fields, upgrade, bodyLength } = request;
+  if (method === "" || tokenEnd(method, 0, method.length) < method.length) refuse("method");
+  if (target === "" || targetEnd(target, 0, target.length) < target.length) refuse("target");
+  if (targetEnd(authority, 0, authority.length) < authority.length) refuse("authority");
   const headers = [":method", upgrade === null ? method : "CONNECT"];
   if (upgrade !== null) headers.push(":protocol", upgrade);
   headers.push(":scheme", scheme, ":authority", authority, ":path", target);
@@ -29,6 +34,7 @@ export function requestHeaders(request: OutgoingRequest): string[] {
     const name = fields[i + 1] as string;
     const value = fields[i + 2] as string;
     if (NOT_IN_HTTP2.has(name)) continue;
+    checkField(name, value);
     if (name === "cookie") cookies = cookies === null ? value : `${cookies}; ${value}`;
     else if (name === "te") addTrailersOnly(headers, value);
     else if (upgrade === null || name !== "sec-websocket-key") headers.push(name, value);
@@ -39,6 +45,16 @@ export function requestHeaders(request: OutgoingRequest): string[] {
     headers.push("content-length", String(bodyLength));
   }
   return headers;
+}
+
+/** HTTP/2 could carry other characters; a backend that passes the request on in HTTP/1 would make more of them. */
+function checkField(name: string, value: string): void {
+  if (name === "" || tokenEnd(name, 0, name.length) < name.length) refuse("name of a field");
+  if (valueEnd(value, 0, value.length) < value.length) refuse(`value of ${name}`);
+}
+
+function refuse(part: string): never {
+  throw new UnsendableError(`the ${part} cannot be sent: it holds a character that HTTP forbids there`);
 }
 
 /** Nothing else may be said there. */
@@ -56,11 +72,13 @@ export function fieldsOf(raw: readonly string[]): Fields {
   return fields;
 }
 
+/** @throws UnsendableError */
 export function trailerHeaders(trailers: Fields): Record<string, string[]> {
   const headers: Record<string, string[]> = Object.create(null);
   for (let i = 0; i < trailers.length; i += STEP) {
     const name = trailers[i + 1] as string;
-    if (NOT_IN_HTTP2.has(name) || name.startsWith(":")) continue;
+    if (NOT_IN_HTTP2.has(name) || !mayTrail(name)) continue;
+    checkField(name, trailers[i + 2] as string);
     headers[name] ??= [];
     headers[name].push(trailers[i + 2] as string);
   }

@@ -5,7 +5,7 @@ import { type Fields, fieldOf } from "../messages/fields.ts";
 import { hasNoBody } from "../messages/message.ts";
 import type { BackendEvents, Fault, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
 import { fieldsOf, requestHeaders, switchFields, trailerHeaders } from "./http2-fields.ts";
-import type { Http2Session } from "./http2-session.ts";
+import type { Carried, Http2Session } from "./http2-session.ts";
 import { MAX_INTERIMS, STALE_WITHIN_MS } from "./limits.ts";
 import type { Sweep } from "./sweep.ts";
 import { Wait } from "./sweep.ts";
@@ -19,7 +19,7 @@ export interface Http2RequestOwner {
   onRequestOver(): void;
 }
 
-export class Http2Request implements Outgoing {
+export class Http2Request implements Outgoing, Carried {
   sent = false;
   /** Carries it, or will once it is there. */
   session: Http2Session | null = null;
@@ -30,7 +30,8 @@ export class Http2Request implements Outgoing {
   #phase: Phase = "head";
   /** All of the request was written. */
   #complete: boolean;
-  #trailers: Fields | null = null;
+  /** Of the request. */
+  #trailers: Record<string, string[]> = {};
   /** Of the answer. */
   #received: Fields | null = null;
   /** The backend has said that its answer is complete. */
@@ -78,7 +79,7 @@ export class Http2Request implements Outgoing {
     stream.on("trailers", (_headers, _flags, raw) => {
       this.#received = fieldsOf((raw ?? []) as unknown as string[]);
     });
-    stream.on("wantTrailers", () => stream.sendTrailers(trailerHeaders(this.#trailers ?? [])));
+    stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers));
     stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     stream.on("drain", () => this.#onDrain());
     stream.on("end", () => this.#onEnd());
@@ -112,8 +113,13 @@ export class Http2Request implements Outgoing {
     const stream = this.#stream;
     if (stream === null || this.#phase === "over" || stream.writableEnded) return;
     if (this.#complete && !this.#inTunnel) return;
+    try {
+      this.#trailers = trailerHeaders(trailers ?? []);
+    } catch (error) {
+      process.nextTick(failLater, this, (error as Error).message);
+      return;
+    }
     this.#complete = true;
-    this.#trailers = trailers;
     this.#wait.begin();
     stream.end();
     if (this.#phase === "half-closed") this.#finish();
@@ -218,7 +224,8 @@ export class Http2Request implements Outgoing {
   }
 
   onSweep(nowMs: number): void {
-    const { responseHeadersMs, idleMs } = this.request;
+    const { responseHeadersMs } = this.request;
+    const idleMs = this.#inTunnel ? this.request.tunnelIdleMs : this.request.idleMs;
     const silentMs = this.#wait.age(nowMs);
     if (this.#phase === "head") {
       const clientsTurn = !this.#complete && !this.#blocked;
@@ -236,6 +243,10 @@ export class Http2Request implements Outgoing {
   #give(fault: Fault, detail: string): void {
     this.#cancel();
     this.fail(fault, detail);
+  }
+
+  failUnsendable(detail: string): void {
+    if (this.#phase !== "over") this.#give("unsendable", detail);
   }
 
   fail(fault: Fault, detail: string): void {
@@ -259,7 +270,7 @@ export class Http2Request implements Outgoing {
 }
 
 const announce = (request: Http2Request): void => request.onReady();
-const failLater = (request: Http2Request, detail: string): void => request.fail("unsendable", detail);
+const failLater = (request: Http2Request, detail: string): void => request.failUnsendable(detail);
 
 /** `:status` comes first (RFC 9113, 8.3), and Node has seen to it that it is one. */
 const statusOf = (raw: readonly string[]): number => Number(raw[raw.indexOf(":status") + 1]);

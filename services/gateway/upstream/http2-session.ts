@@ -1,10 +1,9 @@
 // One HTTP/2 connection to a backend: from connecting to closed, with the requests it carries.
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import type { Socket } from "node:net";
-import type { Fault } from "../messages/outgoing.ts";
+import type { Fault, OutgoingRequest } from "../messages/outgoing.ts";
 import type { Connector } from "./connect.ts";
 import { connectFault, detailOf } from "./faults.ts";
-import type { Http2Request } from "./http2-request.ts";
 import { type Sweep, Wait, type Waiting } from "./sweep.ts";
 
 /** What a backend may send ahead of our reading, in bytes: of one answer, and of all together. */
@@ -21,12 +20,24 @@ const STREAMS_UNTOLD = 100;
 /** With requests open, the backend is asked this often whether it is there, and must answer before the next time. ms */
 const PING_MS = 15_000;
 
+/** A request on its way, and its answer. */
+export interface Carried {
+  readonly request: OutgoingRequest;
+  /** Carries it, or will once it is there. */
+  session: Http2Session | null;
+  /** The connection is there, and it is known what the backend can do. */
+  start(session: Http2Session): void;
+  onSessionClosed(fault: Fault): void;
+  onSweep(nowMs: number): void;
+  fail(fault: Fault, detail: string): void;
+}
+
 /** Whoever shares sessions out. */
 export interface SessionOwner {
   readonly connector: Connector;
   readonly sweep: Sweep;
   /** For a request that this session has no room for after all. */
-  carry(request: Http2Request): void;
+  carry(request: Carried): void;
   onSessionClosed(session: Http2Session): void;
 }
 
@@ -35,7 +46,7 @@ export class Http2Session implements Waiting {
   /** Has carried a request to its end, or failed to. */
   reused = false;
   readonly #owner: SessionOwner;
-  readonly #requests = new Set<Http2Request>();
+  readonly #requests = new Set<Carried>();
   /** Connected, and the backend has said what it can do: before, it may refuse more than it wants. */
   #ready = false;
   #handshaking = false;
@@ -52,7 +63,7 @@ export class Http2Session implements Waiting {
     this.#owner = owner;
     const { connector } = owner;
     const { tls, scheme, host } = connector.settings;
-    const socket: Socket = tls === null ? connector.bare() : connector.secure(tls, null);
+    const socket: Socket = tls === null ? connector.plain() : connector.secure(tls, null);
     socket.on("connect", () => {
       this.#handshaking = tls !== null;
     });
@@ -94,13 +105,13 @@ export class Http2Session implements Waiting {
     return stream <= this.#lastStream;
   }
 
-  carry(request: Http2Request): void {
+  carry(request: Carried): void {
     this.#requests.add(request);
     request.session = this;
     if (this.#ready) request.start(this);
   }
 
-  onRequestOver(request: Http2Request): void {
+  onRequestOver(request: Carried): void {
     this.#requests.delete(request);
     this.reused = true;
     if (this.#requests.size > 0) return;

@@ -5,6 +5,7 @@ import { runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { takeSnapshot } from "@evenkeel/runtime/metrics.ts";
 import { createGivenSockets } from "../listeners/bind.ts";
+import { createTurns, sleepBlocking } from "../listeners/turns.ts";
 import { createServing } from "../serving.ts";
 import { followFirstProcess } from "./follow.ts";
 import { parentChannel } from "./process.ts";
@@ -18,13 +19,16 @@ async function start(): Promise<Service> {
   if (id === undefined || !process.connected)
     throw new Error("a worker is started by a gateway that is configured with `workers`, not by itself");
   const log = createLog(environment.EVENKEEL_LOG_LEVEL, { role: "gateway", id });
-  const sockets = createGivenSockets();
+  const clock = () => performance.now();
+  const sockets = createGivenSockets(createTurns(clock, sleepBlocking));
   const serving = createServing({
-    ...{ id, environment, log, now: Date.now, random: Math.random },
-    ...{ clock: () => performance.now(), bind: sockets.bind, datagrams: false },
+    ...{ id, environment, log, clock, now: Date.now, random: Math.random },
+    ...{ bind: sockets.bind, datagrams: false },
   });
   const { metrics } = serving;
   serving.followEvents(() => {});
+  // The first process was killed: whoever takes its place opens the ports anew.
+  process.on("disconnect", serving.releasePorts);
   const channel = parentChannel(process);
   const following = followFirstProcess({
     ...{ channel, sockets, notReady: serving.notReady, pools: serving.pools },

@@ -59,6 +59,7 @@ export class Worker {
   #stopping = false;
   #gone: PromiseWithResolvers<void> = Promise.withResolvers();
   #lastMetrics: MetricsSnapshot | null = null;
+  readonly #served = Promise.withResolvers<void>();
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -68,6 +69,11 @@ export class Worker {
   /** Null: it welcomes requests. */
   get notReady(): string | null {
     return this.#notReady;
+  }
+
+  /** It has welcomed requests once, or need not any more. */
+  get served(): Promise<void> {
+    return this.#served.promise;
   }
 
   /** Resolves when it is in use, or after the time, or when the process is gone. */
@@ -110,6 +116,7 @@ export class Worker {
     if (this.#stopping) return this.#gone.promise;
     this.#stopping = true;
     this.#notReady = "draining";
+    this.#served.resolve();
     clearTimeout(this.#restart);
     const process = this.#process;
     if (process === null) {
@@ -143,6 +150,7 @@ export class Worker {
     }
     if (this.#stopping) return;
     this.#notReady = message.notReady;
+    if (message.notReady === null) this.#served.resolve();
     if (this.#greeted) return;
     this.#greeted = true;
     void this.#assign(ASSIGN_TIMEOUT_MS);

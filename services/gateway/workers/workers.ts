@@ -10,7 +10,7 @@ import {
   type MetricsSnapshot,
   takeSnapshot,
 } from "@evenkeel/runtime/metrics.ts";
-import type { SharedSocket } from "../listeners/bind.ts";
+import type { OwnSockets } from "../listeners/bind.ts";
 import type { PoolView } from "../scheduling/scheduling.ts";
 import { addViews } from "./add-views.ts";
 import { withoutDropped } from "./dropped.ts";
@@ -25,8 +25,8 @@ export interface WorkersOptions {
   /** Of this gateway: those of its workers begin with it. */
   id: string;
   spawn: WorkerOptions["spawn"];
-  /** That this process has open. */
-  sockets(): SharedSocket[];
+  /** Of this process, which its workers accept on too. */
+  sockets: Pick<OwnSockets, "open" | "setShared">;
   stopTimeoutMs: number;
   metrics: Metrics;
   log: Log;
@@ -44,6 +44,8 @@ export interface Workers {
   share(): void;
   /** Null when every worker welcomes requests. */
   notReady(): string | null;
+  /** Resolves when all have welcomed requests once, or after the time: then they are late, and this process serves. */
+  started(timeoutMs: number): Promise<void>;
   /** Of all processes, in Prometheus's form. */
   scrape(): Promise<string>;
   /** What all processes hold. @param own what this one does */
@@ -53,7 +55,7 @@ export interface Workers {
 }
 
 export function createWorkers(options: WorkersOptions): Workers {
-  const { id, metrics, log, clock } = options;
+  const { id, sockets, metrics, log, clock } = options;
   const restarts = metrics.counter(
     "evenkeel_gateway_worker_restarts_total",
     "Worker processes that died and were started again",
@@ -99,14 +101,15 @@ export function createWorkers(options: WorkersOptions): Workers {
   const tell = (wanted: Wanted, timeoutMs: number) =>
     Promise.all(workers.map((worker) => worker.configure(wanted, timeoutMs)));
   const tellAll = () => {
-    if (current) void tell({ ...current, sockets: options.sockets() }, ANSWER_TIMEOUT_MS);
+    if (current) void tell({ ...current, sockets: sockets.open() }, ANSWER_TIMEOUT_MS);
   };
   const letGo = async (next: ConfigDocument) => {
     const document = current === null ? null : withoutDropped(current.document, next);
     if (current === null || document === null) return;
-    await tell({ version: current.version, document, sockets: options.sockets() }, LET_GO_TIMEOUT_MS);
+    await tell({ version: current.version, document, sockets: sockets.open() }, LET_GO_TIMEOUT_MS);
   };
   const scaleTo = (size: number) => {
+    sockets.setShared(size > 0);
     for (const worker of workers.splice(size)) {
       const left = worker.stop().finally(() => leaving.delete(left));
       leaving.add(left);
@@ -134,6 +137,12 @@ export function createWorkers(options: WorkersOptions): Workers {
       const waiting = workers.filter(({ notReady }) => notReady !== null);
       if (waiting.length === 0) return null;
       return `${waiting.length} of ${workers.length + 1} processes not ready: ${waiting[0]?.notReady}`;
+    },
+    async started(timeoutMs) {
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, timeoutMs);
+      await Promise.race([late.promise, Promise.all(workers.map(({ served }) => served))]);
+      clearTimeout(timer);
     },
     async scrape() {
       running.set(1 + workers.filter(({ notReady }) => notReady === null).length);

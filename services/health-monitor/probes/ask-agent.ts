@@ -1,6 +1,8 @@
 // Asks a backend's agent how loaded the backend is: one GET, answered with status 200 and a JSON object, metric →
 // number. Whatever else comes, or does not come in time, is a fault of the agent and says nothing of the backend.
 import type { IncomingMessage } from "node:http";
+import { authorityOf, backendAddress } from "@evenkeel/core/config/backend-url.ts";
+import type { BackendTls } from "@evenkeel/core/config/resolve-resilience.ts";
 import type { Reports } from "@evenkeel/core/config/resolve-scheduling.ts";
 import { METRIC_VALUE_MAX } from "@evenkeel/core/ledger/ledger.ts";
 import { attempt, type Done, reasonOf } from "./attempt.ts";
@@ -17,10 +19,15 @@ export interface AgentReport {
   fault: string | null;
 }
 
-export async function askAgent(url: string, agent: Agent, timeoutMs: number): Promise<AgentReport> {
+export async function askAgent(
+  url: string,
+  agent: Agent,
+  timeoutMs: number,
+  tls: BackendTls | null = null,
+): Promise<AgentReport> {
   const chunks: Buffer[] = [];
   const { ok, reason } = await attempt(timeoutMs, (done) => {
-    const asked = get(originOf(url, agent), agent.path, "application/json");
+    const asked = get(originOf(url, agent), agent.path, "application/json", tls);
     asked.on("response", (response) => collect(response, chunks, done));
     asked.on("upgrade", () => done(false, "status 101"));
     asked.on("error", (error) => done(false, reasonOf(error)));
@@ -30,10 +37,9 @@ export async function askAgent(url: string, agent: Agent, timeoutMs: number): Pr
 }
 
 function originOf(url: string, { port }: Agent): string {
-  if (port === null) return url;
-  const origin = new URL(url);
-  origin.port = String(port);
-  return origin.origin;
+  const address = backendAddress(url);
+  if (port === null || address === null) return url;
+  return `${address.scheme}://${authorityOf({ ...address, port })}`;
 }
 
 function collect(response: IncomingMessage, chunks: Buffer[], done: Done): void {

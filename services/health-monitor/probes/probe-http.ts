@@ -1,5 +1,6 @@
 // An HTTP probe: whether one GET is answered well.
 import type { IncomingMessage } from "node:http";
+import type { BackendTls } from "@evenkeel/core/config/resolve-resilience.ts";
 import { attempt, type Done, type ProbeResult, reasonOf } from "./attempt.ts";
 import { get } from "./get.ts";
 
@@ -7,9 +8,14 @@ import { get } from "./get.ts";
 const BODY_LIMIT_BYTES = 16 * 1024;
 
 /** Good: status 2xx or 3xx (never followed), and its body ends, or reaches the limit, in time. */
-export function probeHttp(url: string, path: string, timeoutMs: number): Promise<ProbeResult> {
+export function probeHttp(
+  url: string,
+  path: string,
+  timeoutMs: number,
+  tls: BackendTls | null = null,
+): Promise<ProbeResult> {
   return attempt(timeoutMs, (done) => {
-    const probe = get(url, path, "*/*");
+    const probe = get(url, path, "*/*", tls);
     probe.on("response", (response) => judge(response, done));
     probe.on("upgrade", () => done(false, "status 101"));
     probe.on("error", (error) => done(false, reasonOf(error)));

@@ -1,5 +1,9 @@
+import { readFileSync } from "node:fs";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { resolvePool } from "@evenkeel/core/config/resolve.ts";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ProbeResult } from "./attempt.ts";
 import { probeHttp } from "./probe-http.ts";
@@ -175,7 +179,39 @@ describe("an HTTP probe", () => {
   });
 });
 
+describe("an HTTP probe by TLS", () => {
+  const file = (name: string) =>
+    fileURLToPath(new URL(`../../gateway/test-support/certificates/${name}`, import.meta.url));
+  const https = async (handler: RequestListener) => {
+    const pair = { cert: readFileSync(file("a.pem")), key: readFileSync(file("a.key")) };
+    return (await listen(createHttpsServer(pair, handler))).replace("http:", "https:");
+  };
+  const tlsOf = (tls: object) => resolvePool({ name: "p", backends: [], tls }).tls;
+  const getBy = async (url: string, tls: object) => verdict(await probeHttp(url, "/", AMPLE_MS, tlsOf(tls)));
+  const good = { ok: true, reason: "status 200" };
+
+  it("verifies the backend as its pool says", async () => {
+    const url = await https((_request, response) => response.end("ok"));
+    expect(await getBy(url, { ca: file("ca.pem") })).toEqual(good);
+    expect(await getBy(url, { ca: file("ca.pem"), servername: "a.example" })).toEqual(good);
+    expect(await getBy(url, { verify: false })).toEqual(good);
+    expect((await getBy(url, { ca: file("ca.pem"), servername: "b.example" })).ok).toBe(false);
+    expect((await getBy(url, { ca: file("other-ca.pem") })).ok).toBe(false);
+    expect((await getBy(url, {})).ok).toBe(false);
+    expect((await get(url)).ok).toBe(false);
+  });
+
+  it("says that a file cannot be read", async () => {
+    expect(await getBy("https://127.0.0.1:1", { ca: "/nowhere" })).toEqual({ ok: false, reason: "ENOENT" });
+  });
+});
+
 describe("a TCP probe", () => {
+  it("connects to where tcp:// points", async () => {
+    const url = await tcp();
+    expect((await probeTcp(url.replace("http:", "tcp:"), AMPLE_MS)).ok).toBe(true);
+  });
+
   it("finds an accepted connection good, sends nothing and closes it", async () => {
     let received = 0;
     let closed = () => {};

@@ -1,6 +1,7 @@
 // How the work is cut: a pool's backends fall into shards by a stable hash of their ids, and one job sweeps one
 // shard. The number of shards is part of a shard's id, so a job can never mean one cut and be read as another.
 import type { Backend, Pool, Probing } from "@evenkeel/core/config/resolve.ts";
+import type { BackendTls } from "@evenkeel/core/config/resolve-resilience.ts";
 import type { Reports } from "@evenkeel/core/config/resolve-scheduling.ts";
 import { fnv1a } from "@evenkeel/core/hash.ts";
 
@@ -16,12 +17,14 @@ export interface Shard {
   probing: Probing;
   /** Asked beside each probe; null where the pool has none. */
   agent: Reports["agent"];
+  /** For those of https://. */
+  tls: BackendTls;
   backends: Backend[];
 }
 
 /** None for a pool without probing. Every backend is in exactly one; empty shards are left out. */
 export function shardsOf(pool: Pool): Shard[] {
-  const { name, probing, reports, backends } = pool;
+  const { name, probing, reports, backends, tls } = pool;
   if (!probing) return [];
   const count = Math.ceil(backends.length / SHARD_SIZE);
   const groups = Map.groupBy(backends, (backend) => fnv1a(backend.id) % count);
@@ -30,6 +33,7 @@ export function shardsOf(pool: Pool): Shard[] {
     pool: name,
     probing,
     agent: reports.agent,
+    tls,
     backends: members,
   }));
 }

@@ -1,6 +1,6 @@
 // One sweep: every backend of a shard is probed at once, whatever its mode, and beside it its agent is asked, if the
 // pool has any. All findings reach the ledger in one atomic step, which answers what they changed.
-import type { Backend, Probing } from "@evenkeel/core/config/resolve.ts";
+import type { Backend } from "@evenkeel/core/config/resolve.ts";
 import type { Finding, Ledger, Transition } from "@evenkeel/core/ledger/ledger.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { MonitorMetrics } from "../metrics.ts";
@@ -23,9 +23,9 @@ export interface SweepContext {
 /** @throws when the ledger cannot be reached; the findings are lost then, and the next sweep has newer ones */
 export async function sweep(shard: Shard, context: SweepContext): Promise<void> {
   const { ledger, limit, agentLimit, metrics, log } = context;
-  const { pool, probing, backends } = shard;
+  const { pool, backends } = shard;
   const [results, reports] = await Promise.all([
-    Promise.all(backends.map((backend) => limit(() => probe(backend, probing)))),
+    Promise.all(backends.map((backend) => limit(() => probe(backend, shard)))),
     askAgents(shard, agentLimit),
   ]);
   for (const { ok, latencyMs } of results) {
@@ -49,12 +49,12 @@ export async function sweep(shard: Shard, context: SweepContext): Promise<void> 
 }
 
 /** None for a pool without agents. Takes no longer than a probe may: who has no turn by then is not asked. */
-async function askAgents({ agent, probing, backends }: Shard, limit: Limit): Promise<AgentReport[]> {
+async function askAgents({ agent, probing, backends, tls }: Shard, limit: Limit): Promise<AgentReport[]> {
   if (!agent) return [];
   const deadlineMs = performance.now() + probing.timeoutMs;
   const ask = async ({ url }: Backend): Promise<AgentReport> => {
     const leftMs = deadlineMs - performance.now();
-    return leftMs > 0 ? askAgent(url, agent, leftMs) : { metrics: {}, fault: "no turn in time" };
+    return leftMs > 0 ? askAgent(url, agent, leftMs, tls) : { metrics: {}, fault: "no turn in time" };
   };
   return Promise.all(backends.map((backend) => limit(() => ask(backend))));
 }
@@ -66,8 +66,10 @@ function finding({ id, url }: Backend, probed?: ProbeResult, report?: AgentRepor
   return told ? { ...found, metrics: report.metrics } : found;
 }
 
-const probe = (backend: Backend, { protocol, path, timeoutMs }: Probing): Promise<ProbeResult> =>
-  protocol === "http" ? probeHttp(backend.url, path, timeoutMs) : probeTcp(backend.url, timeoutMs);
+const probe = ({ url }: Backend, { probing, tls }: Shard): Promise<ProbeResult> =>
+  probing.protocol === "http"
+    ? probeHttp(url, probing.path, probing.timeoutMs, tls)
+    : probeTcp(url, probing.timeoutMs);
 
 function report(log: Log, pool: string, { backend, from, to, reason }: Transition, probe?: string): void {
   log[to === "healthy" ? "info" : "warn"]({ pool, backend, from, to, reason, probe }, "health changed");

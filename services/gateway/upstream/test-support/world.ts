@@ -145,6 +145,7 @@ export const requestOf = (more: Partial<OutgoingRequest> = {}): OutgoingRequest 
   client: null,
   responseHeadersMs: 30_000,
   idleMs: 60_000,
+  tunnelIdleMs: 3_600_000,
   ...more,
 });
 
