@@ -9,6 +9,7 @@ import { createZones } from "./asking/zones.ts";
 import { acceptProxyHeader } from "./l4/proxy-protocol.ts";
 import { createStreamReport } from "./l4/report.ts";
 import { createStreams } from "./l4/streams.ts";
+import type { Bind } from "./listeners/bind.ts";
 import { createHttpOpener } from "./listeners/http-listener.ts";
 import { createListeners, type ListenError, type OpenListener } from "./listeners/listeners.ts";
 import { createListenerReport } from "./listeners/report.ts";
@@ -33,6 +34,8 @@ export interface DataPathOptions {
   clock: () => number;
   /** 0 to below 1 */
   random: () => number;
+  /** Opens the ports of connections. */
+  bind: Bind;
   portOffset: number;
   /** After the order to stop: still accept, not ready, this long; then wait that long for requests in flight. */
   drainGraceMs: number;
@@ -49,7 +52,7 @@ export interface DataPath {
 }
 
 export function createDataPath(options: DataPathOptions): DataPath {
-  const { scheduling, access, metrics, log, cookieSecret, clock, random, drainDeadlineMs } = options;
+  const { scheduling, access, metrics, log, cookieSecret, clock, random, bind, drainDeadlineMs } = options;
   const origins = createOrigins({ clock });
   const report = createReport(metrics, log, options.accessLog);
   const streamReport = createStreamReport(metrics, options.accessLog);
@@ -60,13 +63,13 @@ export function createDataPath(options: DataPathOptions): DataPath {
   });
   const tls = createListenerReport(metrics, log);
   const streams = createStreams({
-    ...{ scheduling, report: streamReport, retries: report, clock, reusePort: false },
+    ...{ scheduling, report: streamReport, retries: report, clock, bind },
     openTls: ({ name }, settings) => createTlsContexts({ name, tls: settings, protocols: [], ...tls }),
   });
   const listeners = createListeners({
     openers: {
       http: createHttpOpener({
-        ...{ handler: proxy.handle, onRefused: report.refused, onDropped: tls.onDropped },
+        ...{ bind, handler: proxy.handle, onRefused: report.refused, onDropped: tls.onDropped },
         ...{ acceptProxyHeader, tls },
       }),
       tcp: streams.openTcp,

@@ -9,7 +9,6 @@ import { announceMember, memberId } from "@evenkeel/runtime/presence.ts";
 import { createGatewayAdmin } from "./admin.ts";
 import { followConfig } from "./following.ts";
 import { createOwnSockets } from "./listeners/bind.ts";
-import { createTurns, sleepBlocking } from "./listeners/turns.ts";
 import { createServing } from "./serving.ts";
 import { forker } from "./workers/process.ts";
 import { createWorkers } from "./workers/workers.ts";
@@ -25,8 +24,7 @@ async function start(): Promise<Service> {
   const prefix = environment.EVENKEEL_PREFIX;
   const log = createLog(environment.EVENKEEL_LOG_LEVEL, { role, id });
   const clock = () => performance.now();
-  const giveTurn = createTurns(clock, sleepBlocking);
-  const sockets = createOwnSockets({ giveTurn, onOpened: () => workers.share() });
+  const sockets = createOwnSockets(() => workers.share());
   const serving = createServing({
     ...{ id, environment, log, clock, now: Date.now, random: Math.random },
     ...{ bind: sockets.bind, datagrams: true },

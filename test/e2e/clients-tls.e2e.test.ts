@@ -138,9 +138,7 @@ describe("openssl s_client", () => {
     onTestFinished(talk.end);
     await talk.until("---\n");
     talk.say("R\n");
-    await waitFor(() => !talk.running(), { timeoutMs: 3_000, what: "the end of the connection" }).catch(() =>
-      console.log(talk.said()),
-    );
+    await waitFor(() => !talk.running(), { timeoutMs: 10_000, what: "the end of the connection" });
     expect(talk.said()).toContain("RENEGOTIATING");
   });
 

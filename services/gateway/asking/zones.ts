@@ -43,6 +43,8 @@ export function createZones({ own, metrics, log }: ZonesOptions): Zones {
   const unreadable = metrics.gauge(
     "evenkeel_gateway_location_file_unusable",
     "1 while the MaxMind file of the configuration cannot be read",
+    [],
+    "max",
   );
   let built: Built | null = null;
 

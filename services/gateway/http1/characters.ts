@@ -28,6 +28,9 @@ export const isToken = (code: number): boolean => ((CLASSES[code] as number) & T
 /** Part of a field value: no control character but the tab. */
 export const isValue = (code: number): boolean => ((CLASSES[code] as number) & VALUE) !== 0;
 
+// The scans below are for sections as they were read, which are flat strings of one kind. On strings put together or cut
+// out in different ways each character would cost a look-up of the method: there the patterns at the end are cheaper.
+
 /** The first place from `start` to `end` that is no part of a token; `end` where there is none. */
 export function tokenEnd(text: string, start: number, end: number): number {
   let i = start;
@@ -48,3 +51,14 @@ export function targetEnd(text: string, start: number, end: number): number {
   while (i < end && ((CLASSES[text.charCodeAt(i)] as number) & TARGET) !== 0) i += 1;
   return i;
 }
+
+/** Found in what cannot be a field value. */
+const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+/** Found in what cannot be a request target or an authority. */
+const NO_TARGET = /[^\x21-\x7e\x80-\xff]/;
+
+const TOKEN_ALONE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+export const canBeToken = (text: string): boolean => TOKEN_ALONE.test(text);
+export const canBeValue = (text: string): boolean => !NO_VALUE.test(text);
+export const canBeTarget = (text: string): boolean => !NO_TARGET.test(text);

@@ -1,6 +1,6 @@
 // Field names as they are met again and again: each spelling with its lower-case form, and what the field means to the
 // framing of a message. Known once, a name costs one look-up.
-import { tokenEnd } from "./characters.ts";
+import { canBeToken } from "./characters.ts";
 
 export const ORDINARY = 0;
 export const HOST = 1;
@@ -61,7 +61,7 @@ for (const lower of [...Object.keys(KINDS), ...COMMON]) {
 export function nameOf(written: string): Name | null {
   const name = known.get(written);
   if (name !== undefined) return name;
-  if (written.length === 0 || tokenEnd(written, 0, written.length) < written.length) return null;
+  if (!canBeToken(written)) return null;
   if (known.size < MAX_KNOWN && written.length <= MAX_KEPT_LENGTH) {
     return keep(Buffer.from(written, "latin1").toString("latin1"));
   }

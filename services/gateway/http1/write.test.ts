@@ -35,6 +35,7 @@ const requestOf = (changes: Partial<OutgoingRequest> = {}): OutgoingRequest => (
   fresh: false,
   client: null,
   responseHeadersMs: 1,
+  tunnelIdleMs: 60_000,
   idleMs: 1,
   ...changes,
 });

@@ -5,7 +5,7 @@ import { STATUS_CODES } from "node:http";
 import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
 import { hasNoBody, type ResponseHead } from "../messages/message.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
-import { targetEnd, tokenEnd, valueEnd } from "./characters.ts";
+import { canBeTarget, canBeToken, canBeValue } from "./characters.ts";
 import { DATE, nameOf, ORDINARY, TE } from "./names.ts";
 
 /** What cannot be sent, however it came here. The message names the part, never its content. */
@@ -29,9 +29,9 @@ const EXPECT_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 /** The header section with its closing empty line. @throws UnsendableError */
 export function requestHeadText(request: OutgoingRequest): string {
   const { method, target, authority, fields, upgrade } = request;
-  if (method === "" || tokenEnd(method, 0, method.length) < method.length) refuse("method");
-  if (target === "" || targetEnd(target, 0, target.length) < target.length) refuse("target");
-  if (targetEnd(authority, 0, authority.length) < authority.length) refuse("authority");
+  if (!canBeToken(method)) refuse("method");
+  if (target === "" || !canBeTarget(target)) refuse("target");
+  if (!canBeTarget(authority)) refuse("authority");
   let text = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\n`;
   let hasTe = false;
   for (let i = 0; i < fields.length; i += STEP) {
@@ -173,7 +173,7 @@ function kindOf(name: string): number {
 }
 
 function fieldLine(name: string, value: string): string {
-  if (valueEnd(value, 0, value.length) < value.length) refuse(`value of ${name}`);
+  if (!canBeValue(value)) refuse(`value of ${name}`);
   return `${name}: ${value}\r\n`;
 }
 
@@ -184,9 +184,7 @@ function refuse(part: string): never {
 function statusLine(status: number, reason: string): string {
   const standard = STATUS_CODES[status] ?? "";
   if (reason === "" || reason === standard) return `HTTP/1.1 ${status} ${standard}\r\n`;
-  return valueEnd(reason, 0, reason.length) < reason.length
-    ? `HTTP/1.1 ${status} ${standard}\r\n`
-    : `HTTP/1.1 ${status} ${reason}\r\n`;
+  return `HTTP/1.1 ${status} ${canBeValue(reason) ? reason : standard}\r\n`;
 }
 
 let second = -1;

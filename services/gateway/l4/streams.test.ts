@@ -2,6 +2,7 @@ import { type Config, type Listener, type Route, resolveConfig } from "@evenkeel
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import { describe, expect, it } from "vitest";
+import { bindAlone } from "../listeners/bind.ts";
 import { createRetryBudget } from "../proxy/retry-budget.ts";
 import type { RouteRules } from "../proxy/route-rules.ts";
 import { createMemoryScheduling } from "../test-support/memory-scheduling.ts";
@@ -40,7 +41,7 @@ async function start(config: Config, wants: { asked?: Want; prefer?: Want } = {}
     retries: { retried() {}, budgetExhausted() {} },
     clock: () => performance.now(),
     openTls: () => Promise.reject(new Error("no TLS in this test")),
-    reusePort: false,
+    bind: bindAlone,
   });
   const configure = (next: Config) => {
     scheduling.setPools(next.pools);

@@ -8,7 +8,7 @@ import type { RouteRules } from "../proxy/route-rules.ts";
 import { compileStreamRoutes, type StreamRouter } from "./stream-router.ts";
 import type { StreamDestination, StreamSurroundings } from "./surroundings.ts";
 import { createTcpOpener, type TcpOptions } from "./tcp.ts";
-import { createUdpOpener, type UdpOptions } from "./udp.ts";
+import { createUdpOpener } from "./udp.ts";
 
 export interface Streams {
   /** Of tcp and tls listeners. */
@@ -19,8 +19,7 @@ export interface Streams {
 }
 
 export type StreamsOptions = Pick<StreamSurroundings, "scheduling" | "report" | "retries" | "clock"> &
-  Pick<TcpOptions, "openTls"> &
-  Pick<UdpOptions, "reusePort">;
+  Pick<TcpOptions, "bind" | "openTls">;
 
 /** What one configuration means. */
 interface StreamRules {
@@ -30,7 +29,7 @@ interface StreamRules {
   rulesOf: (route: Route) => RouteRules | null;
 }
 
-export function createStreams({ openTls, reusePort, ...shared }: StreamsOptions): Streams {
+export function createStreams({ bind, openTls, ...shared }: StreamsOptions): Streams {
   let rules: StreamRules = {
     routers: new Map(),
     allowed: new Map(),
@@ -43,8 +42,8 @@ export function createStreams({ openTls, reusePort, ...shared }: StreamsOptions)
     destination: (route, arrival) => destinationOf(rules, route, arrival),
   };
   return {
-    openTcp: createTcpOpener({ around, openTls }),
-    openUdp: createUdpOpener({ around, reusePort }),
+    openTcp: createTcpOpener({ around, bind, openTls }),
+    openUdp: createUdpOpener(around),
     configure(config, rulesOf) {
       rules = compileStreamRules(config, rulesOf);
       shared.report.keep(new Set(config.listeners.filter(isBelowHttp).map(({ name }) => name)));

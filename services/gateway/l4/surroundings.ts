@@ -51,7 +51,10 @@ export const arrivalOf = (
     bodyLength: Number.POSITIVE_INFINITY,
     upgrade: null,
   },
-  connection: { endpoint: { name: listener, closing: false }, peer: client, localPort, tls: null },
+  connection: {
+    endpoint: { name: listener, closing: false },
+    ...{ peer: client, peerPort: 0, localAddress: "", localPort, tls: null },
+  },
   target: { host: servername ?? "", authority: servername ?? "", path: "", forwarded: "" },
   trusted: false,
   client,

@@ -3,6 +3,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Listener } from "@evenkeel/core/config/resolve.ts";
 import type { ListenerTls } from "@evenkeel/core/config/resolve-listeners.ts";
+import type { Bind, Bound } from "../listeners/bind.ts";
 import type { Opener, OpenServer } from "../listeners/opened.ts";
 import type { TlsContexts } from "../listeners/tls-contexts.ts";
 import { plainAddress, type Trust, trustPeers } from "../proxy/forwarding.ts";
@@ -15,12 +16,11 @@ import { reset } from "./sides.ts";
 import { type Accepted, KEEP_ALIVE_MS, Stream, type StreamListener } from "./stream.ts";
 import { arrivalOf, type StreamSurroundings } from "./surroundings.ts";
 
-/** Connections that the system keeps until they are accepted. */
-const BACKLOG = 1_024;
 const NOTHING = Buffer.alloc(0);
 
 export interface TcpOptions {
   around: StreamSurroundings;
+  bind: Bind;
   /** For tcp listeners with `tls`: TLS ends here. Rejects where its files cannot be used. */
   openTls: (listener: Listener, tls: ListenerTls) => Promise<TlsContexts>;
 }
@@ -34,7 +34,7 @@ export const createTcpOpener =
     const tls = listener.tls === null ? null : await options.openTls(listener, listener.tls);
     const server = new TcpServer(options, listener, tls);
     try {
-      await server.listen(port);
+      await server.listen(options.bind, port);
     } catch (error) {
       tls?.close();
       throw error;
@@ -62,6 +62,7 @@ class TcpServer implements OpenServer, StreamListener {
   #trust: Trust;
   #tls: TlsContexts | null;
   #deadline: NodeJS.Timeout | undefined;
+  #bound: Bound | null = null;
   /** Null: not closing. */
   #closed: Promise<void> | null = null;
   #onEmpty: (() => void) | null = null;
@@ -91,16 +92,9 @@ class TcpServer implements OpenServer, StreamListener {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  listen(port: number): Promise<void> {
-    const server = this.#server;
-    return new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ port, host: this.#listener.address, backlog: BACKLOG }, () => {
-        server.off("error", reject);
-        server.on("error", () => {}); // of one accept: the next may succeed
-        resolve();
-      });
-    });
+  async listen(bind: Bind, port: number): Promise<void> {
+    this.#bound = await bind(this.#server, this.#listener, port);
+    this.#server.on("error", ignore); // of one accept: the next may succeed
   }
 
   async update(listener: Listener): Promise<void> {
@@ -135,6 +129,7 @@ class TcpServer implements OpenServer, StreamListener {
         this.#tls?.close();
         resolve();
       };
+      this.#bound?.release();
       this.#server.close();
       if (this.#open.size === 0) this.#onEmpty();
     });

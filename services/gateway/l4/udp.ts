@@ -12,16 +12,10 @@ import type { Drop, ListenerSeries } from "./report.ts";
 import { arrivalOf, type StreamSurroundings } from "./surroundings.ts";
 import { MAX_QUEUED_BYTES, UdpSession, type UdpSessionListener } from "./udp-session.ts";
 
-export interface UdpOptions {
-  around: StreamSurroundings;
-  /** Several processes bind the same port; the system keeps each client with one of them. */
-  reusePort: boolean;
-}
-
 export const createUdpOpener =
-  (options: UdpOptions): Opener =>
+  (around: StreamSurroundings): Opener =>
   async (listener, port) => {
-    const server = new UdpServer(options, listener);
+    const server = new UdpServer(around, listener);
     await server.bind(port);
     return server;
   };
@@ -29,7 +23,6 @@ export const createUdpOpener =
 class UdpServer implements OpenServer, UdpSessionListener {
   readonly #around: StreamSurroundings;
   readonly #socket: Socket;
-  readonly #exclusive: boolean;
   /** By address and port of the client. */
   readonly #sessions = new Map<string, UdpSession>();
   readonly #perAddress = new Map<string, number>();
@@ -42,14 +35,13 @@ class UdpServer implements OpenServer, UdpSessionListener {
   name: string;
   series: ListenerSeries;
 
-  constructor({ around, reusePort }: UdpOptions, listener: Listener) {
+  constructor(around: StreamSurroundings, listener: Listener) {
     this.#around = around;
     this.#listener = listener;
-    this.#exclusive = reusePort;
     this.name = listener.name;
     this.series = around.report.series(listener.name);
     this.idle = new IdleList(around.clock, listener.datagrams.idleMs);
-    this.#socket = createSocket({ type: listener.address.includes(":") ? "udp6" : "udp4", reusePort });
+    this.#socket = createSocket({ type: listener.address.includes(":") ? "udp6" : "udp4" });
   }
 
   get port(): number {
@@ -68,7 +60,7 @@ class UdpServer implements OpenServer, UdpSessionListener {
         reject(error);
       };
       socket.once("error", refused);
-      socket.bind({ port, address: this.#listener.address, exclusive: this.#exclusive }, () => {
+      socket.bind({ port, address: this.#listener.address }, () => {
         socket.off("error", refused);
         socket.on("error", ignore); // of one datagram: the next may be sound
         socket.on("message", (datagram, from) => this.#onDatagram(datagram, from));

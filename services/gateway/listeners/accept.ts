@@ -4,11 +4,11 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import type { HttpLimits } from "@evenkeel/core/config/resolve-listeners.ts";
 import type { ProxyProtocol } from "@evenkeel/core/config/resolve-streams.ts";
 import type { ClientTls } from "../messages/incoming.ts";
+import type { ClientAddress } from "../messages/outgoing.ts";
 import { plainAddress, type Trust } from "../proxy/forwarding.ts";
+import type { Bind, Bound, SocketAddress } from "./bind.ts";
 import type { TlsContexts } from "./tls-contexts.ts";
 
-/** Connections that the system keeps until they are accepted. */
-const BACKLOG = 1_024;
 /** HTTP/2 by prior knowledge begins with this (RFC 9113, 3.4); its first letter alone could still be a POST. */
 const PREFACE = Buffer.from("PRI * HTTP/2.0", "latin1");
 
@@ -19,7 +19,7 @@ export type Dropped = "listener-full" | "address-full" | "proxy-header" | "exhau
 export type AcceptProxyHeader = (
   socket: Socket,
   bounds: { timeoutMs: number },
-  done: (source: { address: string } | null, rest: Buffer) => void,
+  done: (source: ClientAddress | null, rest: Buffer) => void,
   fail: (reason: string) => void,
 ) => void;
 
@@ -35,14 +35,14 @@ export interface AcceptSettings {
 export interface Ready {
   socket: Socket;
   version: "1" | "2";
-  /** Of the client: the peer's, or what the PROXY protocol said. */
-  peer: string;
+  client: ClientAddress;
   tls: ClientTls | null;
   /** Bytes that were read already. */
   first: Buffer | null;
 }
 
 export interface AcceptOptions {
+  bind: Bind;
   settings: () => AcceptSettings;
   acceptProxyHeader: AcceptProxyHeader;
   onDropped: (why: Dropped) => void;
@@ -62,9 +62,14 @@ export interface Acceptor {
 }
 
 /** Rejects with what the system says. */
-export function openAcceptor(address: string, port: number, options: AcceptOptions): Promise<Acceptor> {
+export async function openAcceptor(
+  at: SocketAddress,
+  port: number,
+  options: AcceptOptions,
+): Promise<Acceptor> {
   const acceptor = new SocketAcceptor(options);
-  return acceptor.listen(address, port);
+  await acceptor.listen(at, port);
+  return acceptor;
 }
 
 class SocketAcceptor implements Acceptor {
@@ -72,6 +77,8 @@ class SocketAcceptor implements Acceptor {
   readonly #server: Server;
   readonly #perAddress = new Map<string, number>();
   readonly open = new Set<Socket>();
+  #bound: Bound | null = null;
+  #onEmpty: (() => void) | null = null;
   port = 0;
 
   constructor(options: AcceptOptions) {
@@ -83,18 +90,12 @@ class SocketAcceptor implements Acceptor {
     this.refresh();
   }
 
-  listen(address: string, port: number): Promise<Acceptor> {
+  async listen(at: SocketAddress, port: number): Promise<void> {
     const server = this.#server;
-    return new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ port, host: address, backlog: BACKLOG }, () => {
-        server.off("error", reject);
-        this.port = (server.address() as AddressInfo).port;
-        // Of one accept; the next may succeed. Without file descriptors libuv closes what comes, and says nothing.
-        server.on("error", () => this.#options.onDropped("exhausted"));
-        resolve(this);
-      });
-    });
+    this.#bound = await this.#options.bind(server, at, port);
+    this.port = (server.address() as AddressInfo).port;
+    // Of one accept; the next may succeed. Without file descriptors libuv closes what comes, and says nothing.
+    server.on("error", () => this.#options.onDropped("exhausted"));
   }
 
   refresh(): void {
@@ -102,7 +103,12 @@ class SocketAcceptor implements Acceptor {
   }
 
   close(): Promise<void> {
-    return new Promise((resolve) => this.#server.close(() => resolve()));
+    this.#bound?.release();
+    this.#server.close();
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+      if (this.open.size === 0) resolve();
+    });
   }
 
   #onConnection(socket: Socket): void {
@@ -111,18 +117,23 @@ class SocketAcceptor implements Acceptor {
     socket.on("close", () => {
       this.open.delete(socket);
       this.#options.onGone(socket);
+      if (this.open.size === 0) this.#onEmpty?.();
     });
-    const peer = plainAddress(socket.remoteAddress ?? "unknown");
+    const client = addressOf(socket);
     const settings = this.#options.settings();
+    if (this.open.size > settings.limits.connections) {
+      this.#drop(socket, "listener-full");
+      return;
+    }
     const { proxyProtocol } = settings;
-    if (proxyProtocol === null || !settings.trust(peer)) {
-      this.#admit(socket, peer, null, settings);
+    if (proxyProtocol === null || !settings.trust(client.address)) {
+      this.#admit(socket, client, null, settings);
       return;
     }
     this.#options.acceptProxyHeader(
       socket,
       proxyProtocol,
-      (source, rest) => this.#admit(socket, source?.address ?? peer, rest.length > 0 ? rest : null, settings),
+      (source, rest) => this.#admit(socket, source ?? client, rest.length > 0 ? rest : null, settings),
       () => this.#drop(socket, "proxy-header"),
     );
   }
@@ -133,10 +144,11 @@ class SocketAcceptor implements Acceptor {
   }
 
   /** @param rest what was read beyond the header of the PROXY protocol */
-  #admit(socket: Socket, peer: string, rest: Buffer | null, settings: AcceptSettings): void {
+  #admit(socket: Socket, client: ClientAddress, rest: Buffer | null, settings: AcceptSettings): void {
     if (socket.destroyed) return;
     const { limits, tls, http2 } = settings;
-    if (limits.connectionsPerAddress !== null && !this.#count(socket, peer, limits.connectionsPerAddress)) {
+    const { connectionsPerAddress: most } = limits;
+    if (most !== null && !this.#count(socket, client.address, most)) {
       this.#drop(socket, "address-full");
       return;
     }
@@ -144,12 +156,12 @@ class SocketAcceptor implements Acceptor {
       if (rest !== null) socket.unshift(rest); // read first by the handshake
       tls.handshake(socket, (secured, clientTls) => {
         const version = secured.alpnProtocol === "h2" ? "2" : "1";
-        this.#options.onReady(socket, { socket: secured, version, peer, tls: clientTls, first: null });
+        this.#options.onReady(socket, { socket: secured, version, client, tls: clientTls, first: null });
       });
       return;
     }
     const ready = (version: "1" | "2", first: Buffer | null) =>
-      this.#options.onReady(socket, { socket, version, peer, tls: null, first });
+      this.#options.onReady(socket, { socket, version, client, tls: null, first });
     if (http2) tellVersion(socket, rest, limits, ready);
     else ready("1", rest);
   }
@@ -168,6 +180,13 @@ class SocketAcceptor implements Acceptor {
 }
 
 function ignore(): void {}
+
+/** Of the peer. */
+const addressOf = (socket: Socket): ClientAddress => ({
+  address: plainAddress(socket.remoteAddress ?? "unknown"),
+  port: socket.remotePort ?? 0,
+  destination: { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 },
+});
 
 /** By the first bytes; a connection that sends none in time, or only the beginning of them, is closed. */
 function tellVersion(

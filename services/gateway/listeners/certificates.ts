@@ -1,6 +1,6 @@
 // The certificates of one listener as they lie in files: read, checked that each fits its key, and made ready for
 // handshakes. Nothing here keeps state; tls-contexts.ts decides when to read again.
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { constants, createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
@@ -8,6 +8,12 @@ import type { ListenerTls } from "@evenkeel/core/config/resolve-listeners.ts";
 
 /** Bytes of one file; a chain of certificates is some KiB. */
 const MAX_FILE_BYTES = 1024 * 1024;
+
+/**
+ * A new handshake within a connection costs a server far more than a client. TLSSocket.disableRenegotiation() only
+ * tells of one and lets it happen.
+ */
+const NO_RENEGOTIATION = constants.SSL_OP_NO_RENEGOTIATION;
 
 /** What is wrong with which file, and what to do. */
 export class TlsError extends Error {
@@ -55,7 +61,10 @@ export async function loadTls(tls: ListenerTls): Promise<LoadedTls> {
     tls.certificates.map(async (files) => {
       const [cert, key] = await Promise.all([read(files.cert), read(files.key)]);
       const certificate = checkedPair(files, cert, key);
-      const options: SecureContextOptions = { cert, key, ca, minVersion: `TLSv${tls.minVersion}` };
+      const options: SecureContextOptions = {
+        ...{ cert, key, ca, minVersion: `TLSv${tls.minVersion}` },
+        secureOptions: NO_RENEGOTIATION,
+      };
       return { certificate, options, context: contextOf(files.cert, options) };
     }),
   );

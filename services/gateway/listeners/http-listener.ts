@@ -11,6 +11,7 @@ import {
   openAcceptor,
   type Ready,
 } from "./accept.ts";
+import type { Bind, SocketAddress } from "./bind.ts";
 import type { HttpConnection, HttpServing } from "./http-connection.ts";
 import { serveHttp1 } from "./http1-connection.ts";
 import { serveHttp2 } from "./http2-connection.ts";
@@ -24,6 +25,7 @@ import { createTlsContexts, type TlsContexts, type TlsWatcher } from "./tls-cont
 const IDLE_LINGER_MS = 500;
 
 export interface HttpListenerOptions {
+  bind: Bind;
   handler: Handler;
   /** Told of each answer to what could not be parsed as a request. */
   onRefused: (status: number) => void;
@@ -40,7 +42,7 @@ export const createHttpOpener =
     const tls = await openTls(listener, options.tls);
     const open = new HttpListener(options, listener, tls);
     try {
-      await open.listen(listener.address, port);
+      await open.listen(listener, port);
     } catch (error) {
       tls?.close();
       throw error;
@@ -72,8 +74,9 @@ class HttpListener implements OpenServer {
     this.#settings = settingsOf(listener, tls);
   }
 
-  async listen(address: string, port: number): Promise<void> {
-    this.#acceptor = await openAcceptor(address, port, {
+  async listen(at: SocketAddress, port: number): Promise<void> {
+    this.#acceptor = await openAcceptor(at, port, {
+      bind: this.#options.bind,
       settings: () => this.#settings,
       acceptProxyHeader: this.#options.acceptProxyHeader,
       onDropped: (why) => this.#options.onDropped(this.#endpoint.name, why),
@@ -111,8 +114,10 @@ class HttpListener implements OpenServer {
     return { handler, onRefused, limits };
   }
 
-  #serve(bare: Socket, { socket, version, peer, tls, first }: Ready): void {
-    const connection = { endpoint: this.#endpoint, peer, localPort: this.port, tls };
+  #serve(bare: Socket, { socket, version, client, tls, first }: Ready): void {
+    const { address: peer, port: peerPort, destination } = client;
+    const { address: localAddress, port: localPort } = destination;
+    const connection = { endpoint: this.#endpoint, peer, peerPort, localAddress, localPort, tls };
     this.#serving.set(bare, SERVE[version](socket, connection, this.#http, first));
   }
 

@@ -71,7 +71,8 @@ async function start(secure: boolean, serve: Handler): Promise<() => Socket> {
   const onSocket = (socket: Socket) => {
     const tls = secure ? { servername: null, certificate: null } : null;
     const serving = { handler: serve, limits: DEFAULT_HTTP_LIMITS, onRefused() {} };
-    serveHttp1(socket, { endpoint, peer: "127.0.0.1", localPort: 0, tls }, serving, null);
+    const nowhere = { peer: "127.0.0.1", peerPort: 0, localAddress: "127.0.0.1", localPort: 0 };
+    serveHttp1(socket, { endpoint, ...nowhere, tls }, serving, null);
   };
   const server = secure
     ? createTlsServer({ key: pem("a.key"), cert: pem("a.pem"), allowHalfOpen: true }, onSocket)

@@ -110,6 +110,7 @@ describe("a client of HTTP/2", () => {
     expect(asked).toMatch(/^GET \/chat HTTP\/1\.1\r\n/);
     expect(asked.toLowerCase()).toMatch(/\r\nupgrade: websocket\r\n/);
     expect(asked.toLowerCase()).toMatch(/\r\nsec-websocket-key: \S{24}\r\n/);
+    expect(asked.toLowerCase().split("sec-websocket-key")).toHaveLength(2); // two would be refused
     stream.destroy();
   });
 

@@ -23,11 +23,13 @@ export function createListenerReport(metrics: Metrics, log: Log): ListenerReport
     "evenkeel_gateway_certificate_expiry_seconds",
     "When the certificate that ends first of a listener is no longer valid, seconds since 1970",
     ["listener"],
+    "min",
   );
   const stale = metrics.gauge(
     "evenkeel_gateway_certificates_stale",
     "1 while changed certificate files of a listener cannot be used",
     ["listener"],
+    "max",
   );
   return {
     onDropped: (listener, reason) => drops.inc({ listener, reason }),

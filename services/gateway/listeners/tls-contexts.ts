@@ -191,7 +191,6 @@ function createTlsServer(
       secured.destroy(); // gone since
       return;
     }
-    secured.disableRenegotiation();
     one.done(secured, {
       servername: secured.servername || null,
       certificate: certificate ? clientCertificate(certificate) : null,

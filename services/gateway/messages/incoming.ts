@@ -31,6 +31,9 @@ export interface ClientConnection {
   readonly endpoint: Endpoint;
   /** Address of the peer, without prefix of mapped addresses and without zone; or what the PROXY protocol said. */
   readonly peer: string;
+  readonly peerPort: number;
+  /** What the peer has connected to, or what the PROXY protocol said of it. */
+  readonly localAddress: string;
   readonly localPort: number;
   /** Null: plain text. */
   readonly tls: ClientTls | null;

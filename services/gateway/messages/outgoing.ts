@@ -63,7 +63,7 @@ export type Fault =
 
 /**
  * Nothing of this is called before `send` has returned, nor after `onBackendEnd`, `onBackendError` or `abort`; but a
- * tunnel that the backend has ended can still drain until it is ended or aborted from this side.
+ * tunnel that the backend has ended can still drain, or fail, until it is ended or aborted from this side.
  */
 export interface BackendEvents {
   /** The header section was written: the body may follow. Only where the body is not part of the request. */

@@ -4,7 +4,7 @@ import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { Grant } from "../access/access.ts";
 import { addField, type Fields, fieldOf } from "../messages/fields.ts";
 import { hasNoBody } from "../messages/message.ts";
-import type { OutgoingRequest } from "../messages/outgoing.ts";
+import type { ClientAddress, OutgoingRequest } from "../messages/outgoing.ts";
 import type { Pick, Scheduling } from "../scheduling/scheduling.ts";
 import type { Arrival } from "./arrival.ts";
 import { requestFields } from "./request-fields.ts";
@@ -26,7 +26,8 @@ export function composeRequest(
     removed: grant?.remove ?? [],
     set: grant?.set ?? [],
   });
-  const { responseHeadersMs, idleMs } = route.timeouts;
+  const { sendProxyProtocol } = pool.settings;
+  const { responseHeadersMs, idleMs, tunnelIdleMs } = route.timeouts;
   return {
     method: head.method,
     target: rewritten,
@@ -37,10 +38,18 @@ export function composeRequest(
     bodyLength: head.bodyLength,
     upgrade: head.upgrade,
     fresh: false,
-    client: null,
+    client: sendProxyProtocol === null ? null : addressOf(arrival),
     responseHeadersMs,
     idleMs,
+    tunnelIdleMs,
   };
+}
+
+/** Of a client behind trusted proxies nobody knows the port. */
+function addressOf({ client, connection }: Arrival): ClientAddress {
+  const { peer, peerPort, localAddress, localPort } = connection;
+  const destination = { address: localAddress, port: localPort };
+  return { address: client, port: client === peer ? peerPort : 0, destination };
 }
 
 export interface Answered {

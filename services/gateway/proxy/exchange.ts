@@ -74,8 +74,8 @@ class Exchange implements ClientEvents, AttemptEvents {
   /** The backend's, once its header section was passed on. */
   #status = 0;
   #tunnel = false;
-  /** One side of the tunnel sends no more. */
-  #halfClosed = false;
+  /** The side of the tunnel that sends no more. */
+  #silent: "client" | "backend" | null = null;
   #deadline: NodeJS.Timeout | null = null;
   #done = false;
 
@@ -236,7 +236,7 @@ class Exchange implements ClientEvents, AttemptEvents {
 
   onAnswered(attempt: Attempt, trailers: Fields | null): void {
     if (this.#tunnel) {
-      this.#closeHalf(attempt);
+      this.#closeHalf(attempt, "backend");
       this.#incoming.end(null);
       return;
     }
@@ -246,9 +246,9 @@ class Exchange implements ClientEvents, AttemptEvents {
   }
 
   /** Until both sides have ended it, the one that has not can still send. */
-  #closeHalf(attempt: Attempt): void {
-    if (this.#halfClosed) this.#endTunnel(attempt);
-    this.#halfClosed = true;
+  #closeHalf(attempt: Attempt, side: "client" | "backend"): void {
+    if (this.#silent !== null) this.#endTunnel(attempt);
+    this.#silent = side;
   }
 
   #endTunnel(attempt: Attempt): void {
@@ -266,6 +266,10 @@ class Exchange implements ClientEvents, AttemptEvents {
       const failure = failureOf(fault);
       if (this.#attempts?.drop(attempt, failure.outcome)) this.#avoid(attempt, failure);
       else this.#fail(attempt, failure);
+      return;
+    }
+    if (this.#silent === "backend") {
+      this.#endTunnel(attempt); // all that it had to say has reached the client
       return;
     }
     // Silence in a tunnel is nobody's fault.
@@ -290,7 +294,7 @@ class Exchange implements ClientEvents, AttemptEvents {
     if (parts === null) {
       const attempt = this.#attempts?.current;
       attempt?.end(passedTrailers(trailers, this.#grant?.remove ?? NOTHING));
-      if (this.#tunnel && !this.#done && attempt) this.#closeHalf(attempt);
+      if (this.#tunnel && !this.#done && attempt) this.#closeHalf(attempt, "client");
       return;
     }
     this.#parts = null;

@@ -10,6 +10,8 @@ function forwarding(incoming: Record<string, string>, trusted: boolean, peer = "
   const connection = {
     endpoint: { name: "web", closing: false },
     peer,
+    peerPort: 1,
+    localAddress: "127.0.0.1",
     localPort: 8080,
     tls: tls ? { servername: null, certificate: null } : null,
   };

@@ -185,20 +185,36 @@ describe("connections that a backend closes while they are idle", () => {
   });
 
   it.each([
-    ["small", 5],
-    ["streamed", 100_000],
-  ])("do not meet a POST with a %s body", async (_, length) => {
+    ["POST", "small", 5],
+    ["POST", "streamed", 100_000],
+    ["PUT", "streamed", 100_000],
+  ])("do not meet a %s with a %s body", async (method, _, length) => {
     let passedMs = 0;
     const { origin, sockets } = await dropping();
-    const { url } = await startGateway([origin], {}, { clock: () => passedMs + performance.now() });
+    const silent = await startRawBackend((socket) => onRequestHead(socket, () => {}));
+    const pools = [
+      { name: "p", backends: [{ id: "b1", url: origin }] },
+      { name: "silent", backends: [{ id: "s1", url: silent }] },
+    ];
+    const timeouts = { responseHeadersMs: 1 };
+    const waiting: RouteDocument = {
+      name: "w",
+      match: { path: "/w" },
+      proxy: "dynamic",
+      pool: "silent",
+      timeouts,
+    };
+    const { url } = await startGateway(
+      [],
+      { pools, routes: [...routes({}), waiting] },
+      { clock: () => passedMs + performance.now() },
+    );
     expect((await send(url)).text).toBe("ok");
-    expect(sockets.size).toBe(1);
-    // Two looks at the connections lie between.
-    await new Promise((resolve) => setTimeout(resolve, 120));
+    // All connections are looked at together: the idle one has been seen when this one has.
+    expect((await send(url, { path: "/w" })).status).toBe(504);
     passedMs = 1_500;
-    const body = "x".repeat(length);
     const headers = { "content-length": String(length) };
-    expect(await send(url, { method: "POST", body, headers })).toMatchObject({ status: 200 });
+    expect((await send(url, { method, body: "x".repeat(length), headers })).status).toBe(200);
     expect(sockets.size).toBe(2);
   });
 

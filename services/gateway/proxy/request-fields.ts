@@ -1,6 +1,5 @@
 // The header section sent to the backend: the client's own, in order, spelling and number, without what ends at
 // this hop; then what this proxy says itself, which the client can neither preset nor take away.
-import { randomBytes } from "node:crypto";
 import { withoutCookie } from "../asking/cookies.ts";
 import { remember } from "../asking/remember.ts";
 import { addField, type Fields, listOf, STEP } from "../messages/fields.ts";
@@ -11,8 +10,6 @@ import { HOP_BY_HOP, nominatedFields, WRITTEN_ANEW } from "./hop-by-hop.ts";
 const WANTS_TRAILERS = /(?:^|,)[\t ]*trailers[\t ]*(?:,|$)/i;
 /** Field names whose kind is remembered; a client may send any. */
 const NAMES_REMEMBERED = 1_000;
-/** RFC 6455, 4.1. */
-const WEBSOCKET_KEY_BYTES = 16;
 
 /** What becomes of a field, by its name alone. */
 type Kind = "pass" | "drop" | "cookie" | "from-trusted";
@@ -59,10 +56,6 @@ export function requestFields(arrival: Arrival, additions: Additions): Fields {
   const te = listOf(incoming, "te");
   if (te !== undefined && WANTS_TRAILERS.test(te)) addField(fields, "te", "trailers");
   addForwarding(fields, incoming, connection, target.authority, trusted);
-  // In HTTP/2 the handshake needs no key (RFC 8441, 5); a backend that speaks HTTP/1.1 does.
-  if (head.version === "2" && head.upgrade === "websocket") {
-    addField(fields, "sec-websocket-key", randomBytes(WEBSOCKET_KEY_BYTES).toString("base64"));
-  }
   for (const part of set) fields.push(part);
   return fields;
 }

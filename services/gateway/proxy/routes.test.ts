@@ -57,7 +57,7 @@ describe("a route that answers by itself", () => {
 });
 
 describe("a rewritten request", () => {
-  it.each<[RouteDocument["rewrite"], string, string]>([
+  it.each<[NonNullable<RouteDocument["rewrite"]>, string, string]>([
     [{ stripPrefix: "/api" }, "/api/a?b=1", "/a?b=1"],
     [{ stripPrefix: "/api" }, "/apis/a", "/apis/a"],
     [{ stripPrefix: "/api" }, "/api", "/"],

@@ -231,6 +231,20 @@ describe("a tunnel", () => {
     await eventually(client.closed, "the client's connection to be closed");
   });
 
+  it("that the backend ends and then resets has brought the client all that there was", async () => {
+    const { backend, client, gateway } = await opened();
+    backend.socket().end("last words");
+    await eventually(() => client.received().endsWith("last words"), "the last words");
+    expect(gateway.scheduling.held()).toBe(1);
+    backend.socket().resetAndDestroy();
+    await eventually(() => gateway.scheduling.held() === 0, "the release, though the client has not ended");
+    expect(client.closed()).toBe(false);
+    expect(gateway.scheduling.released).toMatchObject([{ outcome: "success" }]);
+    client.socket.end("to nobody");
+    await eventually(client.closed, "the end of the connection");
+    expect(gateway.logged).toHaveLength(1);
+  });
+
   it("that the client leaves is closed at the backend at once, and was a success", async () => {
     const { backend, client, gateway } = await opened();
     client.socket.resetAndDestroy();

@@ -43,11 +43,13 @@ export function createObservers(metrics: Metrics, log: Log): (pool: string) => O
     "evenkeel_gateway_fallback",
     "1 while this gateway picks by itself because no scheduler answers",
     ["pool"],
+    "max",
   );
   const panics = metrics.gauge(
     "evenkeel_gateway_panic",
     "1 while the healthy backends of a pool cannot carry its load and every active one is used",
     ["pool"],
+    "max",
   );
 
   return (pool) => {

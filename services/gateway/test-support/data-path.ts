@@ -12,6 +12,7 @@ import type { Redis } from "@evenkeel/runtime/redis.ts";
 import { afterEach } from "vitest";
 import { createAccessServices } from "../access/services.ts";
 import { createDataPath, type DataPath, type DataPathOptions } from "../data-path.ts";
+import { bindAlone } from "../listeners/bind.ts";
 import type { Outcome, Pick, Scheduling } from "../scheduling/scheduling.ts";
 
 const WAIT_MS = 5_000;
@@ -121,23 +122,24 @@ export async function startBackend(handler: RequestListener): Promise<string> {
 /** A backend that gets the bare connection. @param allowHalfOpen it does not end its side when the other has */
 export async function startRawBackend(
   handler: (socket: Socket) => void,
-  { allowHalfOpen = false } = {},
+  { allowHalfOpen = false, port = 0 } = {},
 ): Promise<string> {
   return listenOn(
     createTcpServer({ allowHalfOpen }, (socket) => {
       socket.on("error", () => {});
       handler(socket);
     }),
+    port,
   );
 }
 
-async function listenOn(server: Server | ReturnType<typeof createTcpServer>): Promise<string> {
+async function listenOn(server: Server | ReturnType<typeof createTcpServer>, port = 0): Promise<string> {
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   cleanups.push(() => {
     for (const socket of sockets) socket.destroy();
     return new Promise((resolve) => server.close(resolve));
@@ -188,6 +190,7 @@ export async function startGateway(
     accessLog: accessLog as never,
     clock,
     random: Math.random,
+    bind: bindAlone,
     portOffset: 0,
     drainGraceMs: 0,
     drainDeadlineMs: WAIT_MS,

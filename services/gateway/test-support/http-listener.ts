@@ -4,6 +4,7 @@ import { type Listener, resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { ListenerDocument } from "@evenkeel/core/config/schema.ts";
 import { acceptProxyHeader } from "../l4/proxy-protocol.ts";
 import type { Dropped } from "../listeners/accept.ts";
+import { bindAlone } from "../listeners/bind.ts";
 import type { Certificate } from "../listeners/certificates.ts";
 import { createHttpOpener } from "../listeners/http-listener.ts";
 import type { Opener } from "../listeners/opened.ts";
@@ -57,6 +58,7 @@ export function testOpeners(handle: (seen: Seen) => void = () => {}) {
   const certificates: (readonly Certificate[])[] = [];
   const reloads: (string | null)[] = [];
   const http = createHttpOpener({
+    bind: bindAlone,
     handler(incoming) {
       const seen = watchRequest(incoming);
       requests.push(seen);

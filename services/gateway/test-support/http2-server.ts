@@ -43,7 +43,8 @@ export async function startHttp2(
     socket.on("error", () => {});
     test.sockets.push(socket);
     const { endpoint } = test;
-    const connection = { endpoint, peer: "127.0.0.1", localPort: socket.localPort ?? 0, tls: null };
+    const local = { localAddress: "127.0.0.1", localPort: socket.localPort ?? 0 };
+    const connection = { endpoint, ...local, peer: "127.0.0.1", peerPort: 0, tls: null };
     test.connections.push(serveHttp2(socket, connection, serving, null));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -36,7 +36,7 @@ export class Http1Client implements Origin, ConnectionOwner {
     const outgoing = new Http1Request(this, request, events);
     this.#requests += 1;
     if (!outgoing.sendable) return outgoing;
-    const idle = request.fresh ? null : this.#takeIdle(request.method);
+    const idle = request.fresh ? null : this.#takeIdle(request);
     if (idle !== null) {
       idle.carry(outgoing);
       return outgoing;
@@ -51,10 +51,10 @@ export class Http1Client implements Origin, ConnectionOwner {
     return this.#reusable && !this.#closing;
   }
 
-  #takeIdle(method: string): Http1Connection | null {
+  #takeIdle(request: OutgoingRequest): Http1Connection | null {
     const top = this.#idle[this.#idle.length - 1];
     if (top === undefined) return null;
-    if (!IDEMPOTENT.has(method) && top.idleFor(this.sweep.clock()) >= FRESH_ENOUGH_MS) return null;
+    if (!isRepeatable(request) && top.idleFor(this.sweep.clock()) >= FRESH_ENOUGH_MS) return null;
     this.#idle.pop();
     return top;
   }
@@ -82,3 +82,7 @@ export class Http1Client implements Origin, ConnectionOwner {
     for (const connection of this.#idle.slice()) connection.destroy();
   }
 }
+
+/** A body that is passed on as it comes is gone when it was sent. */
+const isRepeatable = ({ method, body, bodyLength }: OutgoingRequest): boolean =>
+  IDEMPOTENT.has(method) && (body !== null || bodyLength === 0);

@@ -345,10 +345,9 @@ export class Http1Request implements Outgoing, Carried, BodySink {
   /** The connection has failed, or is given up. */
   fail(fault: Fault, detail: string): void {
     if (this.#phase === "over") return;
-    const silent = this.#phase === "half-closed";
     const stale = fault === "broken" && !this.#answered && this.#isFresh();
     this.#finish();
-    if (!silent) this.#events.onBackendError(stale ? "stale" : fault, detail);
+    this.#events.onBackendError(stale ? "stale" : fault, detail);
   }
 
   /** On a connection that was used before, and hardly sent: the backend may have closed it without reading this. */

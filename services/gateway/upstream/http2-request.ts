@@ -251,10 +251,9 @@ export class Http2Request implements Outgoing, Carried {
 
   fail(fault: Fault, detail: string): void {
     if (this.#phase === "over") return;
-    const told = this.#phase === "half-closed";
     const stale = fault === "broken" && this.#phase === "head" && this.#isFresh();
     this.#finish();
-    if (!told) this.#events.onBackendError(stale ? "stale" : fault, detail);
+    this.#events.onBackendError(stale ? "stale" : fault, detail);
   }
 
   /** On a connection that was used before, and hardly sent: the backend may have closed it without reading this. */

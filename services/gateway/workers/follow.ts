@@ -3,13 +3,16 @@
 import type { MetricsSnapshot } from "@evenkeel/runtime/metrics.ts";
 import type { GivenSockets } from "../listeners/bind.ts";
 import type { PoolView } from "../scheduling/scheduling.ts";
-import type { Assignment, Channel, FromWorker, Question, ToWorker } from "./messages.ts";
+import type { Assignment, Question } from "./messages.ts";
+import type { ParentChannel } from "./process.ts";
 
 /** How often a change of readiness is looked for that comes by itself, such as a listener that opens late. */
 const STATE_INTERVAL_MS = 250;
+/** For sockets to be given back. */
+const GIVE_BACK_TIMEOUT_MS = 1_000;
 
 export interface FollowOptions {
-  channel: Channel<ToWorker, FromWorker>;
+  channel: ParentChannel;
   sockets: GivenSockets;
   configure(assignment: Assignment): Promise<void>;
   notReady(): string | null;
@@ -18,6 +21,8 @@ export interface FollowOptions {
 }
 
 export interface Following {
+  /** Before it stops: the first process accepts on its sockets from then on. Resolves when they are there, or late. */
+  giveBack(): Promise<void>;
   close(): void;
 }
 
@@ -35,10 +40,14 @@ export function followFirstProcess(options: FollowOptions): Following {
     metrics: options.metrics,
     pools: async () => options.pools(),
     configure: async (assignment: Assignment) => {
-      sockets.keep(assignment.sockets);
+      sockets.setPorts(assignment.ports);
+      const lent = sockets.waiting();
       await options.configure(assignment);
       tell();
-      return null;
+      const waiting = sockets.waiting();
+      const unused = lent.filter((key) => waiting.includes(key));
+      for (const key of unused) sockets.drop(key);
+      return unused.length === 0;
     },
   };
   const answer = ({ kind, asked }: Question): Promise<unknown> =>
@@ -57,5 +66,14 @@ export function followFirstProcess(options: FollowOptions): Following {
   });
   const timer = setInterval(tell, STATE_INTERVAL_MS);
   tell();
-  return { close: () => clearInterval(timer) };
+  return {
+    async giveBack() {
+      const late = Promise.withResolvers<void>();
+      const timeout = setTimeout(late.resolve, GIVE_BACK_TIMEOUT_MS);
+      const sent = sockets.inUse().map(({ key, handle }) => channel.sent({ kind: "socket", key }, handle));
+      await Promise.race([late.promise, Promise.all(sent)]);
+      clearTimeout(timeout);
+    },
+    close: () => clearInterval(timer),
+  };
 }

@@ -5,7 +5,6 @@ import { runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { takeSnapshot } from "@evenkeel/runtime/metrics.ts";
 import { createGivenSockets } from "../listeners/bind.ts";
-import { createTurns, sleepBlocking } from "../listeners/turns.ts";
 import { createServing } from "../serving.ts";
 import { followFirstProcess } from "./follow.ts";
 import { parentChannel } from "./process.ts";
@@ -20,7 +19,7 @@ async function start(): Promise<Service> {
     throw new Error("a worker is started by a gateway that is configured with `workers`, not by itself");
   const log = createLog(environment.EVENKEEL_LOG_LEVEL, { role: "gateway", id });
   const clock = () => performance.now();
-  const sockets = createGivenSockets(createTurns(clock, sleepBlocking));
+  const sockets = createGivenSockets();
   const serving = createServing({
     ...{ id, environment, log, clock, now: Date.now, random: Math.random },
     ...{ bind: sockets.bind, datagrams: false },
@@ -44,6 +43,7 @@ async function start(): Promise<Service> {
     log,
     stopDeadlineMs: serving.drainMs + STOP_MARGIN_MS,
     async stop() {
+      await following.giveBack();
       await serving.drain();
       following.close();
       await serving.close();

@@ -2,14 +2,15 @@
 import type { SendHandle } from "node:child_process";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import type { MetricsSnapshot } from "@evenkeel/runtime/metrics.ts";
+import type { OpenPort } from "../listeners/bind.ts";
 import type { PoolView } from "../scheduling/scheduling.ts";
 
 /** What a worker can be asked, and what it answers. */
 export interface Questions {
   metrics: { asked: Record<never, never>; answer: MetricsSnapshot };
   pools: { asked: Record<never, never>; answer: PoolView[] };
-  /** Answered once it is in use. @see Assignment */
-  configure: { asked: Assignment; answer: null };
+  /** Answered once it is in use: whether the sockets that came before it are. */
+  configure: { asked: Assignment; answer: boolean };
 }
 
 export type Kind = keyof Questions;
@@ -18,13 +19,13 @@ export type Kind = keyof Questions;
 export interface Assignment {
   version: number;
   document: ConfigDocument;
-  /** Keys of the sockets that have been handed over: it keeps none in waiting that is not among them. */
-  sockets: string[];
+  /** That the first process has open: a worker opens no others. */
+  ports: OpenPort[];
 }
 
 export type Question = { [K in Kind]: { id: number; kind: K; asked: Questions[K]["asked"] } }[Kind];
 
-/** With a handle beside it. */
+/** With a socket beside it: to be taken rather than opened, or given back. */
 export interface Handover {
   kind: "socket";
   key: string;
@@ -36,6 +37,7 @@ export type FromWorker =
   /** Its first words too: it listens to questions from then on. Null: requests are welcome. */
   | { kind: "state"; notReady: string | null }
   | { kind: "answer"; id: number; answer: unknown }
+  | Handover
   /** Its last words: what it has counted. */
   | { kind: "farewell"; metrics: MetricsSnapshot };
 

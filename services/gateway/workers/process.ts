@@ -25,7 +25,8 @@ export const forker =
     return {
       pid: child.pid,
       send: (message, handle) => void say(child, message, handle),
-      onMessage: (listener) => child.on("message", (message) => listener(message as FromWorker)),
+      onMessage: (listener) =>
+        child.on("message", (message, handle) => listener(message as FromWorker, handle as SendHandle)),
       onExit(listener) {
         const ended = (how: string) => {
           child.off("exit", onExit).off("error", onError);
@@ -44,12 +45,12 @@ export const forker =
 
 export interface ParentChannel extends Channel<ToWorker, FromWorker> {
   /** Resolves when it has gone out, or cannot. */
-  sent(message: FromWorker): Promise<void>;
+  sent(message: FromWorker, handle?: SendHandle): Promise<void>;
 }
 
 /** Of a worker, to the process that started it. */
 export const parentChannel = (end: End): ParentChannel => ({
   send: (message, handle) => void say(end, message, handle),
   onMessage: (listener) => end.on("message", (message, handle) => listener(message as ToWorker, handle)),
-  sent: (message) => say(end, message),
+  sent: (message, handle) => say(end, message, handle),
 });

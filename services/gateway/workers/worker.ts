@@ -2,7 +2,7 @@
 // configuration, asked questions, started again when it dies unasked, and told to drain in the end.
 import type { SendHandle } from "node:child_process";
 import type { MetricsSnapshot } from "@evenkeel/runtime/metrics.ts";
-import type { SharedSocket } from "../listeners/bind.ts";
+import type { Loan, OpenPort, OwnSockets } from "../listeners/bind.ts";
 import { restartDelayMs } from "./back-off.ts";
 import type { Assignment, Channel, FromWorker, Kind, Question, Questions, ToWorker } from "./messages.ts";
 
@@ -21,13 +21,14 @@ export interface WorkerProcess extends Channel<FromWorker, ToWorker> {
 export interface Wanted {
   version: number;
   document: Assignment["document"];
-  sockets: readonly SharedSocket[];
+  ports: OpenPort[];
 }
 
 export interface WorkerOptions {
   /** Starts a process. @param id unique to its lifetime */
   spawn(id: string): WorkerProcess;
   nextId(): string;
+  sockets: Pick<OwnSockets, "lend" | "takeBack">;
   /** Longest wait after SIGTERM before SIGKILL. */
   stopTimeoutMs: number;
   /** ms, monotonic */
@@ -46,8 +47,8 @@ interface Pending {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #pending = new Map<number, Pending>();
-  /** Serials of the sockets that the present process was handed. */
-  readonly #handed = new Map<string, number>();
+  /** Ports that the present process knows of: for these it has a socket. */
+  #known = new Set<string>();
   #process: WorkerProcess | null = null;
   #wanted: Wanted | null = null;
   #greeted = false;
@@ -135,11 +136,15 @@ export class Worker {
     this.#process = process;
     this.#startedAtMs = this.#options.clock();
     this.#options.onStarted(id, process.pid);
-    process.onMessage((message) => this.#onMessage(message));
+    process.onMessage((message, handle) => this.#onMessage(message, handle));
     process.onExit((how) => this.#onExit(id, how));
   }
 
-  #onMessage(message: FromWorker): void {
+  #onMessage(message: FromWorker, handle: SendHandle | undefined): void {
+    if (message.kind === "socket") {
+      if (handle !== undefined) this.#options.sockets.takeBack(message.key, handle);
+      return;
+    }
     if (message.kind === "answer") {
       this.#pending.get(message.id)?.settle(message.answer);
       return;
@@ -158,23 +163,23 @@ export class Worker {
 
   async #assign(timeoutMs: number): Promise<void> {
     if (this.#wanted === null) return;
-    const { version, document, sockets } = this.#wanted;
-    for (const socket of sockets) this.#handOver(socket);
-    await this.ask("configure", { version, document, sockets: sockets.map(({ key }) => key) }, timeoutMs);
+    const { version, document, ports } = this.#wanted;
+    const loans = ports.filter(({ key }) => !this.#known.has(key)).map(({ key }) => this.#lend(key));
+    this.#known = new Set(ports.map(({ key }) => key));
+    const answer = await this.ask("configure", { version, document, ports }, timeoutMs);
+    for (const loan of loans) loan?.settle(answer === true);
   }
 
-  #handOver({ key, serial, handle }: SharedSocket): void {
-    if (this.#handed.get(key) === serial) return;
-    const open: SendHandle | null = handle();
-    if (open === null) return;
-    this.#handed.set(key, serial);
-    this.#process?.send({ kind: "socket", key }, open);
+  #lend(key: string): Loan | null {
+    const loan = this.#options.sockets.lend(key);
+    if (loan !== null) this.#process?.send({ kind: "socket", key }, loan.handle);
+    return loan;
   }
 
   #onExit(id: string, how: string): void {
     this.#process = null;
     this.#greeted = false;
-    this.#handed.clear();
+    this.#known.clear();
     for (const { settle } of [...this.#pending.values()]) settle(null);
     this.#options.onGone(this.#lastMetrics);
     this.#lastMetrics = null;

@@ -1,189 +1,31 @@
-import type { SendHandle } from "node:child_process";
 import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
-import type { ConfigDocument, ListenerDocument } from "@evenkeel/core/config/schema.ts";
-import { createLog } from "@evenkeel/runtime/log.ts";
-import { createMetrics, type MetricsSnapshot, takeSnapshot } from "@evenkeel/runtime/metrics.ts";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { SharedSocket } from "../listeners/bind.ts";
-import type { Assignment, FromWorker, Question, ToWorker } from "./messages.ts";
-import type { WorkerProcess } from "./worker.ts";
-import { createWorkers } from "./workers.ts";
-
-const STOP_TIMEOUT_MS = 5_000;
-const log = createLog("silent", { role: "test", id: "test" });
-
-beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
-
-/** Time for what was sent to be answered. */
-const turn = () => vi.advanceTimersByTimeAsync(0);
-
-/** A process that answers what it is asked, until it is told to be mute or to die. */
-class Pretend implements WorkerProcess {
-  readonly id: string;
-  readonly pid = 1;
-  readonly said: ToWorker[] = [];
-  readonly signals: string[] = [];
-  readonly metrics = createMetrics();
-  readonly requests = this.metrics.counter("requests_total", "Requests");
-  readonly #inflight = this.metrics.gauge("inflight", "Requests");
-  held: Record<string, number> = {};
-  mute = false;
-  #tell: (message: FromWorker) => void = () => {};
-  #exit: (how: string) => void = () => {};
-
-  constructor(id: string) {
-    this.id = id;
-  }
-
-  get assignments(): Assignment[] {
-    return this.said.flatMap((message) => (message.kind === "configure" ? [message.asked] : []));
-  }
-
-  get sockets(): string[] {
-    return this.said.flatMap((message) => (message.kind === "socket" ? [message.key] : []));
-  }
-
-  count(requests: number, inflight: number): void {
-    this.requests.inc(requests);
-    this.#inflight.set(inflight);
-  }
-
-  greet(notReady: string | null = "no configuration yet"): void {
-    this.#tell({ kind: "state", notReady });
-  }
-
-  async farewell(): Promise<void> {
-    this.#tell({ kind: "farewell", metrics: await this.#snapshot() });
-  }
-
-  die(how = "SIGKILL"): void {
-    this.#exit(how);
-  }
-
-  send(message: ToWorker, _handle?: SendHandle): void {
-    this.said.push(message);
-    if (message.kind === "socket" || this.mute) return;
-    void this.#answer(message).then((answer) => this.#tell({ kind: "answer", id: message.id, answer }));
-  }
-
-  async #answer({ kind }: Question): Promise<unknown> {
-    if (kind === "metrics") return this.#snapshot();
-    if (kind === "pools")
-      return [{ pool: "p", version: 1, deciding: "scheduler", held: this.held, eligible: [] }];
-    this.greet(null);
-    return null;
-  }
-
-  /** As it comes out of a channel between processes: it changes no more. */
-  async #snapshot(): Promise<MetricsSnapshot> {
-    return JSON.parse(JSON.stringify(await takeSnapshot(this.metrics)));
-  }
-
-  onMessage(listener: (message: FromWorker) => void): void {
-    this.#tell = listener;
-  }
-
-  onExit(listener: (how: string) => void): void {
-    this.#exit = listener;
-  }
-
-  kill(signal: string): void {
-    this.signals.push(signal);
-    if (signal === "SIGKILL") this.die();
-  }
-}
-
-const listener = (more: Partial<ListenerDocument> = {}): ListenerDocument => ({
-  name: "web",
-  protocol: "http",
-  port: 80,
-  ...more,
-});
-const documentOf = (workers: number, ...listeners: ListenerDocument[]): ConfigDocument => ({
-  listeners: listeners.length > 0 ? listeners : [listener()],
-  routes: [],
-  pools: [],
-  workers,
-});
-
-function scene() {
-  const processes: Pretend[] = [];
-  const metrics = createMetrics();
-  const open: SharedSocket[] = [];
-  let shared = false;
-  const setShared = (on: boolean) => {
-    shared = on;
-  };
-  let version = 0;
-  let serial = 0;
-  const workers = createWorkers({
-    id: "g",
-    spawn(id) {
-      const one = new Pretend(id);
-      processes.push(one);
-      return one;
-    },
-    sockets: { open: () => open, setShared },
-    stopTimeoutMs: STOP_TIMEOUT_MS,
-    metrics,
-    log,
-    clock: () => performance.now(),
-  });
-  const openSocket = (key: string) => {
-    serial += 1;
-    open.push({ key, serial, handle: () => ({}) as SendHandle });
-  };
-  openSocket("0.0.0.0|80");
-  const apply = async (document: ConfigDocument, use: () => void = () => {}) => {
-    version += 1;
-    const applied = workers.apply(version, document, async () => {
-      use();
-      return resolveConfig(document);
-    });
-    await turn();
-    await applied;
-  };
-  /** All that wait for a configuration are given one. */
-  const greetAll = async () => {
-    for (const one of processes) if (one.said.length === 0) one.greet();
-    await turn();
-  };
-  const shown = async (name: string) => {
-    const scraped = workers.scrape();
-    await vi.advanceTimersByTimeAsync(1_000);
-    const found = (await scraped).split("\n").find((line) => line.startsWith(`${name} `));
-    return found === undefined ? null : Number(found.split(" ")[1]);
-  };
-  return { workers, processes, metrics, apply, greetAll, shown, openSocket, shared: () => shared };
-}
+import { describe, expect, it, vi } from "vitest";
+import { documentOf, listener, STOP_TIMEOUT_MS, scene, turn } from "./test-support/pretend.ts";
 
 describe("the workers of a gateway", () => {
   it("are none while the configuration wants one process", async () => {
-    const { workers, processes, apply, shared, shown } = scene();
+    const { workers, processes, apply, shown } = scene();
     await apply(documentOf(1));
     expect(processes).toEqual([]);
     expect(workers.notReady()).toBe(null);
-    expect(shared()).toBe(false);
     expect(await shown("evenkeel_gateway_workers")).toBe(1);
   });
 
-  it("are one fewer than the processes wanted, each with the sockets and the configuration once it has greeted", async () => {
-    const { workers, processes, apply, greetAll, shared } = scene();
+  it("are one fewer than the processes wanted, each told the ports and the configuration once it has greeted", async () => {
+    const { workers, processes, apply, greetAll } = scene();
     await apply(documentOf(3));
     expect(processes.map(({ id }) => id)).toEqual(["g.w2", "g.w3"]);
     expect(processes.flatMap(({ said }) => said)).toEqual([]);
     expect(workers.notReady()).toBe("2 of 3 processes not ready: starting");
     await greetAll();
     for (const one of processes) {
-      expect(one.said.map(({ kind }) => kind)).toEqual(["socket", "configure"]);
-      expect(one.assignments).toMatchObject([{ version: 1, sockets: ["0.0.0.0|80"] }]);
+      expect(one.said.map(({ kind }) => kind)).toEqual(["configure"]);
+      expect(one.assignments).toMatchObject([{ version: 1, ports: [{ key: "0.0.0.0|80", port: 80 }] }]);
     }
     expect(workers.notReady()).toBe(null);
-    expect(shared()).toBe(true);
   });
 
-  it("are told each new configuration after the first process, and handed only what they do not have", async () => {
+  it("are told each new configuration after the first process, with the ports that are open then", async () => {
     const { processes, apply, greetAll, openSocket } = scene();
     await apply(documentOf(2));
     await greetAll();
@@ -194,8 +36,10 @@ describe("the workers of a gateway", () => {
       openSocket("0.0.0.0|81");
     });
     expect(told).toBe(1);
-    expect(one?.sockets).toEqual(["0.0.0.0|80", "0.0.0.0|81"]);
-    expect(one?.assignments.map(({ version }) => version)).toEqual([1, 2]);
+    expect(one?.assignments.map(({ version, ports }) => [version, ports.length])).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
   });
 
   it("let go of listeners that the next configuration drops before the first process opens others", async () => {
@@ -239,15 +83,17 @@ describe("the workers of a gateway", () => {
     expect(processes[0]?.assignments.at(-1)).toMatchObject({ version: 1, document: documentOf(2) });
   });
 
-  it("get a socket that the first process could open only later", async () => {
+  it("are told of a port that the first process could open only later", async () => {
     const { workers, processes, apply, greetAll, openSocket } = scene();
     await apply(documentOf(2, listener(), listener({ name: "late", port: 81 })));
     await greetAll();
     openSocket("0.0.0.0|81");
     workers.share();
     await turn();
-    expect(processes[0]?.sockets).toEqual(["0.0.0.0|80", "0.0.0.0|81"]);
-    expect(processes[0]?.assignments).toHaveLength(2);
+    expect(processes[0]?.assignments.map(({ ports }) => ports.map(({ port }) => port))).toEqual([
+      [80],
+      [80, 81],
+    ]);
   });
 
   it("are none where all listeners are of datagrams, which the first process takes alone", async () => {
@@ -257,16 +103,46 @@ describe("the workers of a gateway", () => {
   });
 
   it("drain when fewer are wanted, and are killed when they do not leave in time", async () => {
-    const { processes, apply, greetAll, shared } = scene();
+    const { processes, apply, greetAll } = scene();
     await apply(documentOf(3));
     await greetAll();
     await apply(documentOf(1));
     expect(processes.map(({ signals }) => signals)).toEqual([["SIGTERM"], ["SIGTERM"]]);
-    expect(shared()).toBe(false);
     processes[0]?.die("exit code 0");
     await vi.advanceTimersByTimeAsync(STOP_TIMEOUT_MS);
     expect(processes.map(({ signals }) => signals)).toEqual([["SIGTERM"], ["SIGTERM", "SIGKILL"]]);
     expect(processes).toHaveLength(2);
+  });
+
+  it("give back their sockets when they leave, and those that come are lent them first", async () => {
+    const { processes, apply, greetAll, spare, settled } = scene();
+    await apply(documentOf(2));
+    await greetAll();
+    expect(processes[0]?.sockets).toEqual([]);
+    await apply(documentOf(1));
+    processes[0]?.giveBack("0.0.0.0|80");
+    processes[0]?.die("exit code 0");
+    expect(spare).toEqual(["0.0.0.0|80"]);
+    await apply(documentOf(2));
+    await greetAll();
+    expect(processes[1]?.said.map(({ kind }) => kind)).toEqual(["socket", "configure"]);
+    expect(settled).toEqual([true]);
+    await apply(documentOf(2, listener({ name: "renamed" })));
+    expect(processes[1]?.sockets).toHaveLength(1);
+  });
+
+  it("that die before they have taken a socket leave it to the first process", async () => {
+    const { processes, apply, spare, settled } = scene();
+    spare.push("0.0.0.0|80");
+    await apply(documentOf(2));
+    if (processes[0]) processes[0].mute = true;
+    processes[0]?.greet();
+    await turn();
+    expect(processes[0]?.sockets).toHaveLength(1);
+    expect(settled).toEqual([]);
+    processes[0]?.die();
+    await turn();
+    expect(settled).toEqual([false]);
   });
 
   it("that die are started again under another name, later each time, and counted", async () => {
@@ -280,7 +156,7 @@ describe("the workers of a gateway", () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(processes.map(({ id }) => id)).toEqual(["g.w2", "g.w3"]);
     await greetAll();
-    expect(processes[1]?.said.map(({ kind }) => kind)).toEqual(["socket", "configure"]);
+    expect(processes[1]?.assignments).toHaveLength(1);
     expect(workers.notReady()).toBe(null);
     processes[1]?.die();
     await vi.advanceTimersByTimeAsync(1_999);

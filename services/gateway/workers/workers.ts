@@ -25,8 +25,8 @@ export interface WorkersOptions {
   /** Of this gateway: those of its workers begin with it. */
   id: string;
   spawn: WorkerOptions["spawn"];
-  /** Of this process, which its workers accept on too. */
-  sockets: Pick<OwnSockets, "open" | "setShared">;
+  /** Of this process. */
+  sockets: Pick<OwnSockets, "open" | "lend" | "takeBack">;
   stopTimeoutMs: number;
   metrics: Metrics;
   log: Log;
@@ -81,6 +81,7 @@ export function createWorkers(options: WorkersOptions): Workers {
   };
   const workerOptions: WorkerOptions = {
     spawn: options.spawn,
+    sockets,
     nextId() {
       count += 1;
       return `${id}.w${count}`;
@@ -101,15 +102,14 @@ export function createWorkers(options: WorkersOptions): Workers {
   const tell = (wanted: Wanted, timeoutMs: number) =>
     Promise.all(workers.map((worker) => worker.configure(wanted, timeoutMs)));
   const tellAll = () => {
-    if (current) void tell({ ...current, sockets: sockets.open() }, ANSWER_TIMEOUT_MS);
+    if (current) void tell({ ...current, ports: sockets.open() }, ANSWER_TIMEOUT_MS);
   };
   const letGo = async (next: ConfigDocument) => {
     const document = current === null ? null : withoutDropped(current.document, next);
     if (current === null || document === null) return;
-    await tell({ version: current.version, document, sockets: sockets.open() }, LET_GO_TIMEOUT_MS);
+    await tell({ version: current.version, document, ports: sockets.open() }, LET_GO_TIMEOUT_MS);
   };
   const scaleTo = (size: number) => {
-    sockets.setShared(size > 0);
     for (const worker of workers.splice(size)) {
       const left = worker.stop().finally(() => leaving.delete(left));
       leaving.add(left);

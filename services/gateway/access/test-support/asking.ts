@@ -41,7 +41,7 @@ export function requestOf(asking: Asking = {}): AccessRequest {
     },
     connection: {
       endpoint: { name: "web", closing: false },
-      ...{ peer: client, localPort: 8080 },
+      ...{ peer: client, peerPort: 1, localAddress: "::1", localPort: 8080 },
       tls: tls ? { servername: null, certificate } : null,
     },
     target: {

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { type Config, type Listener, type Route, resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import { afterEach } from "vitest";
+import { bindAlone } from "../../listeners/bind.ts";
 import type { OpenServer } from "../../listeners/opened.ts";
 import type { Breakers } from "../../proxy/breaker.ts";
 import { createRetryBudget } from "../../proxy/retry-budget.ts";
@@ -131,8 +132,8 @@ export async function startStreams(
   const noTls = () => Promise.reject(new Error("no TLS in this test"));
   const open =
     first.protocol === "udp"
-      ? createUdpOpener({ around, reusePort: false })
-      : createTcpOpener({ around, openTls: openTls ?? noTls });
+      ? createUdpOpener(around)
+      : createTcpOpener({ around, bind: bindAlone, openTls: openTls ?? noTls });
   const server = await open(first, 0);
   cleanups.push(() => server.close(0));
   const settled = () =>

@@ -55,7 +55,8 @@ export async function startHttp1(options: ServerOptions = {}): Promise<TestServe
   };
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const { localPort = 0 } = socket;
-    const connection = { endpoint, peer: "127.0.0.1", localPort, tls: null };
+    const local = { localAddress: "127.0.0.1", localPort };
+    const connection = { endpoint, peer: "127.0.0.1", peerPort: 0, ...local, tls: null };
     const first = options.first === undefined ? null : Buffer.from(options.first, "latin1");
     const serving = { handler, limits, onRefused: (status: number) => refused.push(status) };
     sockets.push(socket);
