@@ -1,8 +1,13 @@
 // Several processes of one gateway: one replica to whoever asks, whatever happens to one of them.
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import type { Rows } from "@evenkeel/core/ledger/ledger.ts";
 import { afterEach, describe, expect, inject, it } from "vitest";
+import { freePort } from "../../libs/cli/supervisor/ports.ts";
 import { waitFor } from "../support/cluster.ts";
 import { type Answer, alwaysOpen, failures } from "../support/load.ts";
-import { openScene, type Scene, type SceneOptions, total } from "../support/scene.ts";
+import { openScene, POOL, type Scene, type SceneOptions, total } from "../support/scene.ts";
 
 const OPEN = 60;
 /** For a gateway that is told to stop; one whose first process is killed has none to give. */
@@ -139,6 +144,73 @@ describe("a gateway with three processes", () => {
     expect(await one.counter("evenkeel_gateway_worker_restarts_total")).toBe(1);
     expect(await requestsCounted(one)).toBeGreaterThan(counted);
     await waitFor(async () => (await holders(one)).length === 0, { timeoutMs: 2_000, what: "counts of 0" });
+  });
+});
+
+describe("listeners of every protocol", () => {
+  it("are served by all processes, also on a port that the system chose; datagrams by the first alone", async () => {
+    const echo = createServer((socket) => socket.on("error", () => {}).pipe(socket)).listen(0, "127.0.0.1");
+    await once(echo, "listening");
+    const datagrams = createSocket("udp4");
+    datagrams.on("message", (message, { port, address }) => datagrams.send(message, port, address));
+    datagrams.bind(0, "127.0.0.1");
+    await once(datagrams, "listening");
+    const [tcpPort, udpPort] = [await freePort(), await freePort()];
+    const address = "127.0.0.1";
+    const one = await open({
+      env: { EVENKEEL_DRAIN_DEADLINE_MS: "500" }, // the session of datagrams ends only by its idle time
+      document: {
+        workers: 3,
+        listeners: [
+          { name: "web", protocol: "http", port: 0, address },
+          { name: "raw", protocol: "tcp", port: tcpPort, address },
+          { name: "grams", protocol: "udp", port: udpPort, address },
+        ],
+        routes: [
+          { name: "all", match: { path: "/*" }, proxy: "dynamic", pool: POOL },
+          { name: "raw", match: { listener: "raw" }, proxy: "dynamic", pool: "raw" },
+          { name: "grams", match: { listener: "grams" }, proxy: "dynamic", pool: "grams" },
+        ],
+        pools: [
+          { name: POOL, backends: [{ id: "b1", url: "http://127.0.0.1:1" }] },
+          {
+            name: "raw",
+            backends: [{ id: "e1", url: `tcp://127.0.0.1:${(echo.address() as AddressInfo).port}` }],
+          },
+          { name: "grams", backends: [{ id: "e1", url: `udp://127.0.0.1:${datagrams.address().port}` }] },
+        ],
+      },
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, () => one.client.get(one.urls[0] as string)),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([502])); // nobody is at its backend
+    expect(await one.counter("evenkeel_gateway_requests_total{", 'route="all"')).toBe(30);
+
+    const sockets = Array.from({ length: 30 }, () =>
+      connect(tcpPort, address)
+        .setEncoding("utf8")
+        .on("error", () => {}),
+    );
+    for (const socket of sockets) socket.write("hello");
+    for (const socket of sockets) expect((await once(socket, "data"))[0]).toBe("hello");
+    expect(await one.counter("evenkeel_gateway_streams{", 'listener="raw"')).toBe(30);
+    await waitFor(
+      async () => {
+        const { body } = await one.client.get(`${one.cluster.schedulers[0]?.url}/v1/pools/raw?rows=true`);
+        const counts = Object.values((JSON.parse(body) as { rows: Rows }).rows).map(total);
+        return counts.length === 3 && counts.every((n) => n > 0) && counts.reduce((a, b) => a + b) === 30;
+      },
+      { timeoutMs: 5_000, what: "each process to count its part of the streams" },
+    );
+    for (const socket of sockets) socket.destroy();
+
+    const asking = createSocket("udp4");
+    asking.send("hello", udpPort, address);
+    expect(String((await once(asking, "message"))[0])).toBe("hello");
+    asking.close();
+    datagrams.close();
+    echo.close();
   });
 });
 

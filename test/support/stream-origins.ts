@@ -42,7 +42,7 @@ function answerOf(value: string): Buffer {
 /** Lets everyone in without TLS, and answers each query with its text behind `name`. */
 export function postgres(name: string) {
   return createServer((socket: Socket) => {
-    let received: Buffer = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0); // until it is whole
     let started = false;
     const next = (): boolean => {
       const header = started ? 1 : 0;
@@ -63,7 +63,7 @@ export function postgres(name: string) {
       if (one[0] === 0x58) socket.end();
       return true;
     };
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       while (next());
     });

@@ -30,6 +30,8 @@ export interface PoolUpstream {
   hedge: { budgetPercent: number } | null;
   connectTimeoutMs: number;
   idleConnectionMs: number;
+  /** Requests and tunnels of one gateway to one backend at once. */
+  maxConnections: number;
   http: "1.1" | "2";
   tls: BackendTls;
   sendProxyProtocol: "v1" | "v2" | null;
@@ -54,6 +56,7 @@ export const resolveUpstream = (pool: PoolDocument): PoolUpstream => ({
   hedge: pool.hedge ? { budgetPercent: 5, ...pool.hedge } : null,
   connectTimeoutMs: pool.connectTimeoutMs ?? 2_000,
   idleConnectionMs: pool.idleConnectionMs ?? 4_000,
+  maxConnections: pool.maxConnections ?? 10_240,
   http: pool.http ?? "1.1",
   tls: {
     ca: pool.tls?.ca ?? null,

@@ -94,6 +94,16 @@ describe("how backends are spoken to", () => {
       "/pools/0/tls/minVersion: must be one of",
     ],
     [
+      "a bound of no connections",
+      { ...of("http://a"), maxConnections: 0 },
+      "/pools/0/maxConnections: must be at least 1",
+    ],
+    [
+      "a bound that no process can keep",
+      { ...of("http://a"), maxConnections: 100_001 },
+      "/pools/0/maxConnections: must be at most 100000",
+    ],
+    [
       "an empty path of a file",
       { ...of("https://a"), tls: { ca: "" } },
       "/pools/0/tls/ca: must not be empty",
@@ -118,6 +128,7 @@ describe("how backends are spoken to", () => {
     expect(rest).toMatchObject({
       connectTimeoutMs: 2_000,
       idleConnectionMs: 4_000,
+      maxConnections: 10_240,
       http: "1.1",
       tls: { ca: null, servername: null, verify: true, cert: null, key: null, minVersion: "1.2" },
       sendProxyProtocol: null,

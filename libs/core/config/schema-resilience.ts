@@ -85,6 +85,15 @@ export const UPSTREAM_FIELDS = {
     "A connection without a request is kept this long, unless the backend's Keep-Alive field says else",
     4_000,
   ),
+  maxConnections: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 100_000,
+      default: 10_240,
+      description:
+        "Requests and tunnels of one gateway to one backend at once; past it the next backend is tried, else 503",
+    }),
+  ),
   http: Type.Optional(
     Type.Enum(["1.1", "2"], {
       default: "1.1",

@@ -47,20 +47,6 @@ export function reset(socket: Socket, transport: Socket): void {
   if (socket !== transport) socket.destroy();
 }
 
-/** Bytes. What is smaller is no burden to the collector. */
-const RELEASED_FROM = 16 * 1024;
-
-/**
- * Gives the memory of a chunk back as soon as the system has taken it: left to the collector, such chunks cause most of
- * its work, and that more than half of what passing them on costs. Does nothing while any of it waits to be sent.
- * @param chunk read from a socket, which gives each its own memory; not to be used any more
- */
-export function releaseSent(chunk: Buffer, to: Socket): void {
-  if (chunk.length < RELEASED_FROM || to.writableLength > 0) return;
-  const { buffer } = chunk;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0);
-}
-
 function onClientData(this: Socket, chunk: Buffer): void {
   (this as Tied)[SIDES].onClientData(chunk);
 }

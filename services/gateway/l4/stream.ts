@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import { backendAddress } from "@evenkeel/core/config/backend-url.ts";
 import type { Route } from "@evenkeel/core/config/resolve.ts";
 import { MAX_EXCLUDES, type Want } from "@evenkeel/core/ledger/ledger.ts";
+import { releaseSent } from "../messages/lending.ts";
 import type { Fault } from "../messages/outgoing.ts";
 import { type Attempted, attemptedBy, type Breaker, REFUSED } from "../proxy/breaker.ts";
 import { elsewhere } from "../proxy/retry.ts";
@@ -13,7 +14,7 @@ import { connectFault, detailOf } from "../upstream/faults.ts";
 import type { Idle, IdleList } from "./idle-list.ts";
 import { type AddressAndPort, proxyHeader } from "./proxy-protocol.ts";
 import type { ListenerSeries, StreamResult } from "./report.ts";
-import { readBackend, releaseSent, reset, type Sides, tieBackend, tieClient } from "./sides.ts";
+import { readBackend, reset, type Sides, tieBackend, tieClient } from "./sides.ts";
 import { type StreamDestination, type StreamSurroundings, wantOf } from "./surroundings.ts";
 
 /** Both sides are asked whether they are still there after this silence, in ms; the system repeats and gives up. */

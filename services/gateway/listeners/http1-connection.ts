@@ -6,6 +6,7 @@ import { BodyReader, type BodySink } from "../http1/body.ts";
 import { readRequestHead } from "../http1/head.ts";
 import { INCOMPLETE, SectionReader, TOO_LARGE } from "../http1/section.ts";
 import { refusalText } from "../http1/write.ts";
+import { handOn } from "../messages/lending.ts";
 import type { ClientConnection } from "../messages/incoming.ts";
 import type { HttpConnection, HttpServing } from "./http-connection.ts";
 import { Exchange, type Turn } from "./http1-exchange.ts";
@@ -166,6 +167,7 @@ class Http1Connection implements HttpConnection, Turn, BodySink, Timed {
       this.#dropped += chunk.length;
       return true;
     }
+    handOn(chunk);
     exchange.events.onClientData(chunk);
     return exchange.reading && this.#exchange === exchange;
   }

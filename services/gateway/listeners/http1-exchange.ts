@@ -12,6 +12,7 @@ import {
 } from "../http1/write.ts";
 import type { Fields } from "../messages/fields.ts";
 import type { ClientConnection, ClientEvents, Incoming } from "../messages/incoming.ts";
+import { settle, settleSent } from "../messages/lending.ts";
 import { hasNoBody, type RequestHead, type ResponseHead } from "../messages/message.ts";
 
 /**
@@ -148,7 +149,7 @@ export class Exchange implements Incoming {
 
   write(chunk: Buffer): boolean {
     if (this.#over || !this.#headSent) return true;
-    if (this.#tunnel) return this.#tunnelEnded || this.#send("", chunk);
+    if (this.#tunnel) return this.#tunnelEnded || this.#sendHeld(chunk);
     if (this.#bodyless || chunk.length === 0) return !this.#turn.socket.writableNeedDrain;
     if (this.#chunked) return this.#writeChunk(chunk);
     this.#left -= chunk.length;
@@ -195,9 +196,11 @@ export class Exchange implements Incoming {
       this.#sendHeld(chunk);
       const more = this.#send("\r\n", null);
       socket.uncork();
+      settleSent(chunk, socket);
       return more;
     }
     this.#held += `${chunk.toString("latin1")}\r\n`;
+    settle(chunk);
     if (this.#held.length > JOINED_BYTES) return this.#sendHeld(null);
     if (!this.#flushDue) {
       this.#flushDue = true;

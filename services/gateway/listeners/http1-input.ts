@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { BodyReader, BodySink } from "../http1/body.ts";
 import type { SectionReader } from "../http1/section.ts";
+import { lend, takeBack } from "../messages/lending.ts";
 
 /** Bytes with which the socket is paused. One read, of 64 KiB, may come on top. */
 const READ_AHEAD_BYTES = 16 * 1024;
@@ -11,6 +12,8 @@ export class Input {
   /** Null: nothing. */
   #bytes: Buffer | null = null;
   #offset = 0;
+  /** A part of the bytes was handed on before, and may still be needed. */
+  #shared = false;
   #flowing = true;
 
   constructor(socket: Socket) {
@@ -28,6 +31,7 @@ export class Input {
   add(chunk: Buffer): void {
     this.#bytes = this.#bytes === null ? chunk : Buffer.concat([this.#bytes.subarray(this.#offset), chunk]);
     this.#offset = 0;
+    this.#shared = false;
   }
 
   /** @returns whether a section has come, or why it cannot */
@@ -39,7 +43,15 @@ export class Input {
   }
 
   readBody(reader: BodyReader, sink: BodySink): void {
-    if (this.#bytes !== null) this.#moveTo(reader.read(this.#bytes, this.#offset, sink));
+    const bytes = this.#bytes;
+    if (bytes === null) return;
+    const before = this.#shared;
+    this.#shared = true;
+    lend(bytes);
+    const next = reader.read(bytes, this.#offset, sink);
+    const last = next === bytes.length && !before;
+    this.#moveTo(next);
+    if (last) takeBack(bytes);
   }
 
   /** All of it; null: nothing. */

@@ -84,7 +84,7 @@ class Http2Connection implements HttpConnection, StreamOwner {
     session.on("goaway", () => this.#close());
     // Not the session's own timeout: that one outlives the session.
     this.#idle = setTimeout(() => this.#onIdle(), serving.limits.keepAliveMs).unref();
-    socket.on("end", () => this.#close());
+    socket.on("end", () => this.#onEnd());
     socket.on("close", () => this.#onClose());
   }
 
@@ -163,6 +163,11 @@ class Http2Connection implements HttpConnection, StreamOwner {
 
   #onIdle(): void {
     if (this.#open.size === 0) this.endWhenAnswered();
+  }
+
+  #onEnd(): void {
+    for (const request of this.#open) request.onConnectionEnd();
+    this.#close();
   }
 
   /** GOAWAY: streams that are open go on, others are refused as not processed; then the connection ends. */

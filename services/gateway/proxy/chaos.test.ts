@@ -47,17 +47,19 @@ const BEHAVIOURS: Record<string, (socket: Socket) => void> = {
   silent: () => {},
 };
 
-/** One that does with each request what its path says for the backend of this place. */
-const startBehaving = (place: number) =>
+/** One that does with each request what its path says for the backend of this place. @param note told of each one */
+const startBehaving = (place: number, note: (method: string, id: string) => void) =>
   startRawBackend((socket) => {
     let text = "";
     socket.on("data", (bytes) => {
       text += bytes.toString("latin1");
       const [head] = text.split("\r\n\r\n", 1);
-      const asked = /^[A-Z]+ \/\w+\/([\w,-]+) HTTP\/1\.1\r\n/.exec(head ?? "")?.[1]?.split(",");
-      if (asked === undefined || !text.includes("\r\n\r\n")) return;
+      const read = /^([A-Z]+) \/\w+\/([\w,-]+)\?(\d+) HTTP\/1\.1\r\n/.exec(head ?? "");
+      if (read === null || !text.includes("\r\n\r\n")) return;
+      const [, method = "", behaviours = "", id = ""] = read;
+      note(method, id);
       text = ""; // what is left of a body begins with no request line
-      BEHAVIOURS[asked[place] as string]?.(socket);
+      BEHAVIOURS[behaviours.split(",")[place] as string]?.(socket);
     });
   });
 
@@ -92,8 +94,9 @@ type Case = typeof exchangeOf extends fc.Arbitrary<infer T> ? T : never;
 
 const left = (client: string) => client.startsWith("leaves");
 
-function play(port: number, { route, backends, method, client: behaviour }: Case): RawClient {
-  const [first = "", ...rest] = REQUESTS[method as keyof typeof REQUESTS](`/${route}/${backends.join(",")}`);
+function play(port: number, id: number, { route, backends, method, client: behaviour }: Case): RawClient {
+  const path = `/${route}/${backends.join(",")}?${id}`;
+  const [first = "", ...rest] = REQUESTS[method as keyof typeof REQUESTS](path);
   const client = sendRaw(port, first);
   const { socket } = client;
   if (behaviour === "leaves") setImmediate(() => socket.resetAndDestroy());
@@ -137,8 +140,8 @@ function wholeBody(received: string): string | null {
   }
 }
 
-async function startChaos(): Promise<TestGateway> {
-  const backends = await Promise.all([0, 1, 2].map(startBehaving));
+async function startChaos(note: (method: string, id: string) => void): Promise<TestGateway> {
+  const backends = await Promise.all([0, 1, 2].map((place) => startBehaving(place, note)));
   const members = backends.map((url, i) => ({ id: `b${i + 1}`, url }));
   const closed = { id: "b0", url: await closedOrigin() };
   const pools = [
@@ -161,20 +164,30 @@ async function startChaos(): Promise<TestGateway> {
   const gateway = await startGateway([], { pools, routes });
   const warm = sendRaw(gateway.port, "");
   for (let i = 1; i <= 100; i += 1) {
-    warm.socket.write("GET /hedged/length,length,length HTTP/1.1\r\nHost: h\r\n\r\n");
+    warm.socket.write("GET /hedged/length,length,length?0 HTTP/1.1\r\nHost: h\r\n\r\n");
     await eventually(() => gateway.logged.length === i, "an answer");
   }
   return gateway;
 }
 
 describe("whatever backends and clients do", () => {
-  it("every pick is released once, and nobody takes a part of an answer for the whole", async () => {
-    const { port, scheduling, logged } = await startChaos();
+  it("every pick is released once, no POST is sent twice, and no part of an answer looks whole", async () => {
+    const posted = new Set<string>();
+    const twice: string[] = [];
+    const { port, scheduling, logged } = await startChaos((method, id) => {
+      if (method !== "POST") return;
+      if (posted.has(id)) twice.push(id);
+      posted.add(id);
+    });
+    let ids = 0;
     const seen = { whole: 0, refused: 0, cut: 0 };
     await fc.assert(
       fc.asyncProperty(fc.array(exchangeOf, { minLength: 1, maxLength: 12 }), async (cases) => {
         logged.length = 0;
-        const clients = cases.map((one) => ({ ...one, raw: play(port, one) }));
+        const clients = cases.map((one) => {
+          ids += 1;
+          return { ...one, raw: play(port, ids, one) };
+        });
         const done = ({ raw }: (typeof clients)[number]) =>
           raw.closed() || wholeBody(raw.received()) !== null;
         await eventually(() => clients.every(done), "an answer or a cut connection for each client");
@@ -187,10 +200,12 @@ describe("whatever backends and clients do", () => {
           raw.socket.resetAndDestroy();
         }
         expect(scheduling.released).toHaveLength(scheduling.picked.length);
+        expect(twice).toEqual([]);
       }),
       { seed: 11, numRuns: 60, endOnFailure: true },
     );
     // What was tried was not always the same.
+    expect(posted.size).toBeGreaterThan(10);
     expect(Math.min(seen.whole, seen.refused, seen.cut)).toBeGreaterThan(10);
   }, 60_000);
 });

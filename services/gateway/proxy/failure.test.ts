@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { failureOf, outcomeOf } from "./failure.ts";
+import { failureOf, HELD_BACK, outcomeOf, SATURATED } from "./failure.ts";
 
 describe("a failed attempt", () => {
   it.each([
@@ -18,6 +18,17 @@ describe("a failed attempt", () => {
     ["dropped", 502, "canceled", "elsewhere"],
   ] as const)("%s becomes %i, %s, and may do better %s", (fault, status, outcome, again) => {
     expect(failureOf(fault)).toMatchObject({ status, outcome, again });
+  });
+
+  it.each([
+    ["stale", failureOf("stale"), true],
+    ["held back", HELD_BACK, true],
+    ["saturated", SATURATED, true],
+    ["unprocessed", failureOf("unprocessed"), false], // says that the backend has too much to do
+    ["refused", failureOf("refused"), false],
+    ["broken", failureOf("broken"), false],
+  ])("that is %s costs no budget of retries, or does", (_, { free }, expected) => {
+    expect(free).toBe(expected);
   });
 });
 

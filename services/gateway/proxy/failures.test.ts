@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import {
   closedOrigin,
+  documentFor,
   eventually,
   onRequestHead,
   send,
@@ -10,7 +11,6 @@ import {
   startGateway,
   startRawBackend,
 } from "../test-support/data-path.ts";
-import { MAX_REQUESTS_PER_ORIGIN } from "../upstream/limits.ts";
 
 const healthy = () =>
   startBackend((request, response) => void request.resume().on("end", () => response.end("ok")));
@@ -144,10 +144,13 @@ describe("retries", () => {
 
 describe("the bound of requests open to one backend", () => {
   const get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+  const maxConnections = 8;
+  const bounded = (origins: string[]) =>
+    startGateway(origins, { pools: documentFor(origins).pools.map((pool) => ({ ...pool, maxConnections })) });
 
   it("sends what is past it to another backend, holding it against none", async () => {
-    const { port, scheduling } = await startGateway([await silent(), await healthy()]);
-    const clients = Array.from({ length: MAX_REQUESTS_PER_ORIGIN + 1 }, () => sendRaw(port, get));
+    const { port, scheduling } = await bounded([await silent(), await healthy()]);
+    const clients = Array.from({ length: maxConnections + 1 }, () => sendRaw(port, get));
     await eventually(() => scheduling.released.length === 2, "the request past the bound");
     expect(scheduling.released).toMatchObject([
       { backend: "b1", outcome: "canceled" },
@@ -158,10 +161,10 @@ describe("the bound of requests open to one backend", () => {
   });
 
   it("counts only what is open: an ended request makes room", async () => {
-    const { port, scheduling } = await startGateway([await healthy()]);
+    const { port, scheduling } = await bounded([await healthy()]);
     const client = sendRaw(port, "");
-    const perRound = 16;
-    const rounds = MAX_REQUESTS_PER_ORIGIN / perRound + 1;
+    const perRound = 4;
+    const rounds = maxConnections / perRound + 1;
     for (let round = 1; round <= rounds; round += 1) {
       client.socket.write(get.repeat(perRound));
       await eventually(() => scheduling.released.length === round * perRound, "a round of answers");

@@ -154,11 +154,12 @@ describe("a request that takes longer than most", () => {
     const setting = await hedging();
     const { port, b1, b2, scheduling } = setting;
     b2.fast = true;
-    const client = sendRaw(port, "");
-    client.socket.write(GET);
-    await eventually(() => b1.waiting.length === 1, "the first attempt");
+    const begin = scheduling.hesitate();
+    const client = sendRaw(port, GET);
+    await eventually(() => scheduling.waiting() === 1, "the first want");
+    begin();
     const decide = scheduling.hesitate();
-    await eventually(() => scheduling.waiting() === 1, "the want for a second");
+    await eventually(() => b1.waiting.length === 1 && scheduling.waiting() === 1, "the want for a second");
     b1.waiting[0]?.resetAndDestroy();
     await eventually(() => scheduling.waiting() === 2, "the want for a retry");
     decide();

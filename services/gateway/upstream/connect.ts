@@ -13,6 +13,8 @@ export interface OriginSettings {
   /** TLS included. */
   connectTimeoutMs: number;
   idleConnectionMs: number;
+  /** Requests and tunnels at once. More are never queued: they are refused. */
+  maxConnections: number;
   sendProxyProtocol: "v1" | "v2" | null;
 }
 

@@ -1,6 +1,5 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { MAX_REQUESTS_PER_ORIGIN } from "./limits.ts";
 import {
   answering,
   ask,
@@ -235,9 +234,9 @@ describe("waits over HTTP/1", () => {
 describe("an origin", () => {
   it("takes so many requests at once and no more", async () => {
     const backend = await startRaw((socket) => onHead(socket, () => {}));
-    const { origin } = worldOf(backend.url);
+    const { origin } = worldOf(backend.url, { maxConnections: 8 });
     const receivers: Receiver[] = [];
-    for (let i = 0; i < MAX_REQUESTS_PER_ORIGIN; i += 1) receivers.push(start(origin));
+    for (let i = 0; i < 8; i += 1) receivers.push(start(origin));
     expect(receivers.every(({ outgoing }) => outgoing !== null)).toBe(true);
     expect(start(origin).outgoing).toBeNull();
     receivers[0]?.outgoing?.abort();

@@ -3,7 +3,6 @@ import type { BackendEvents, Origin, Outgoing, OutgoingRequest } from "../messag
 import { Connector, type OriginSettings } from "./connect.ts";
 import { type ConnectionOwner, Http1Connection } from "./http1-connection.ts";
 import { Http1Request } from "./http1-request.ts";
-import { MAX_REQUESTS_PER_ORIGIN } from "./limits.ts";
 import type { Sweep } from "./sweep.ts";
 
 /**
@@ -32,7 +31,7 @@ export class Http1Client implements Origin, ConnectionOwner {
   }
 
   send(request: OutgoingRequest, events: BackendEvents): Outgoing | null {
-    if (this.#requests >= MAX_REQUESTS_PER_ORIGIN) return null;
+    if (this.#requests >= this.connector.settings.maxConnections) return null;
     const outgoing = new Http1Request(this, request, events);
     this.#requests += 1;
     if (!outgoing.sendable) return outgoing;
@@ -61,7 +60,8 @@ export class Http1Client implements Origin, ConnectionOwner {
 
   /** So that idle connections and those with requests together keep to the bound. */
   #makeRoom(): void {
-    if (this.#idle.length + this.#requests > MAX_REQUESTS_PER_ORIGIN) this.#idle[0]?.destroy();
+    const { maxConnections } = this.connector.settings;
+    if (this.#idle.length + this.#requests > maxConnections) this.#idle[0]?.destroy();
   }
 
   onRequestOver(): void {

@@ -11,7 +11,7 @@ import type { Server, Socket } from "node:net";
 import type { PoolDocument } from "@evenkeel/core/config/schema.ts";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../messages/outgoing.ts";
-import { MAX_INTERIMS, MAX_REQUESTS_PER_ORIGIN } from "./limits.ts";
+import { MAX_INTERIMS } from "./limits.ts";
 import {
   data,
   goAway,
@@ -457,9 +457,9 @@ describe("connections of HTTP/2", () => {
 
   it("take so many requests at once and no more", async () => {
     const backend = await h2c(() => {});
-    const { origin } = over2(backend.url);
+    const { origin } = over2(backend.url, { maxConnections: 8 });
     const receivers: Receiver[] = [];
-    for (let i = 0; i < MAX_REQUESTS_PER_ORIGIN; i += 1) receivers.push(start(origin));
+    for (let i = 0; i < 8; i += 1) receivers.push(start(origin));
     expect(start(origin).outgoing).toBeNull();
     for (const { outgoing } of receivers) outgoing?.abort();
     expect(start(origin).outgoing).not.toBeNull();

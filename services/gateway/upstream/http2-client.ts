@@ -3,7 +3,6 @@ import type { BackendEvents, Origin, Outgoing, OutgoingRequest } from "../messag
 import { Connector, type OriginSettings } from "./connect.ts";
 import { Http2Request } from "./http2-request.ts";
 import { type Carried, Http2Session, type SessionOwner } from "./http2-session.ts";
-import { MAX_REQUESTS_PER_ORIGIN } from "./limits.ts";
 import type { Sweep } from "./sweep.ts";
 
 export class Http2Client implements Origin, SessionOwner {
@@ -18,7 +17,7 @@ export class Http2Client implements Origin, SessionOwner {
   }
 
   send(request: OutgoingRequest, events: BackendEvents): Outgoing | null {
-    if (this.#requests >= MAX_REQUESTS_PER_ORIGIN) return null;
+    if (this.#requests >= this.connector.settings.maxConnections) return null;
     this.#requests += 1;
     const outgoing = new Http2Request(this, request, events);
     this.carry(outgoing);

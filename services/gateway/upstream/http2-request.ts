@@ -1,5 +1,5 @@
-// One request as a stream of an HTTP/2 connection, and its answer. Strict where an answer could be taken for whole that
-// is not.
+// One request as a stream of an HTTP/2 connection, and its answer. Strict on both ways: a request that is cut off ends
+// with RST_STREAM and never looks whole to the backend, and no answer is taken for whole that is not.
 import { type ClientHttp2Stream, constants } from "node:http2";
 import { type Fields, fieldOf } from "../messages/fields.ts";
 import { hasNoBody } from "../messages/message.ts";
@@ -64,10 +64,12 @@ export class Http2Request implements Outgoing, Carried {
     try {
       this.#stream = session.session.request(requestHeaders(this.request), { endStream, waitForTrailers });
     } catch (error) {
-      process.nextTick(failLater, this, (error as Error).message);
+      if (session.usable) process.nextTick(failLater, this, (error as Error).message);
+      else process.nextTick(failUnsent, this);
       return;
     }
     this.sent = true;
+    if (!endStream && body === null) this.#stream._final = withhold;
     this.#watch(this.#stream);
     if (body !== null) this.#stream.end(body);
     else if (!this.#complete) process.nextTick(announce, this);
@@ -79,7 +81,9 @@ export class Http2Request implements Outgoing, Carried {
     stream.on("trailers", (_headers, _flags, raw) => {
       this.#received = fieldsOf((raw ?? []) as unknown as string[]);
     });
-    stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers));
+    stream.on("wantTrailers", () => {
+      if (!stream.closed && !stream.destroyed) stream.sendTrailers(this.#trailers);
+    });
     stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     stream.on("drain", () => this.#onDrain());
     stream.on("end", () => this.#onEnd());
@@ -121,6 +125,7 @@ export class Http2Request implements Outgoing, Carried {
     }
     this.#complete = true;
     this.#wait.begin();
+    stream._final = finish;
     stream.end();
     if (this.#phase === "half-closed") this.#finish();
   }
@@ -148,10 +153,14 @@ export class Http2Request implements Outgoing, Carried {
     this.#finish();
   }
 
+  /**
+   * Not at once: Node ends the process when a stream whose trailers are due is closed while frames are being read, which
+   * is when most of this is called.
+   */
   #cancel(): void {
     const stream = this.#stream;
     if (stream === null) return;
-    stream.close(NGHTTP2_CANCEL);
+    setImmediate(cancelNow, stream);
     stream.resume(); // what has come already is dropped
   }
 
@@ -213,7 +222,7 @@ export class Http2Request implements Outgoing, Carried {
 
   #onClose(stream: ClientHttp2Stream): void {
     const refused = stream.rstCode === NGHTTP2_REFUSED_STREAM && this.#phase === "head";
-    const processed = stream.id === undefined || this.session?.wasProcessed(stream.id) !== false;
+    const processed = stream.id !== undefined && this.session?.wasProcessed(stream.id) !== false;
     const detail = this.#detail || `the stream was closed with code ${stream.rstCode}`;
     this.fail(refused || !processed ? "unprocessed" : "broken", detail);
   }
@@ -268,7 +277,24 @@ export class Http2Request implements Outgoing, Carried {
   }
 }
 
+/**
+ * In place of the stream's own: that one sends END_STREAM, also when the stream is closed or destroyed in the middle of
+ * a request, which would then look whole.
+ */
+function withhold(done: (error?: Error | null) => void): void {
+  done();
+}
+
+function finish(this: ClientHttp2Stream, done: (error?: Error | null) => void): void {
+  Object.getPrototypeOf(this)._final.call(this, done);
+}
+
+function cancelNow(stream: ClientHttp2Stream): void {
+  if (!stream.destroyed) stream.close(NGHTTP2_CANCEL);
+}
+
 const announce = (request: Http2Request): void => request.onReady();
+const failUnsent = (request: Http2Request): void => request.fail("unprocessed", "the connection was closed");
 const failLater = (request: Http2Request, detail: string): void => request.failUnsendable(detail);
 
 /** `:status` comes first (RFC 9113, 8.3), and Node has seen to it that it is one. */

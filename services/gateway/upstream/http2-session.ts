@@ -17,6 +17,8 @@ const MAX_FIELDS = 1_000;
 const SESSION_MEMORY_MB = 64;
 /** Requests on a connection whose backend has not said yet how many it takes: what RFC 9113 asks it to take at least. */
 const STREAMS_UNTOLD = 100;
+/** Requests that a connection carries in its life: HTTP/2 has 2^30 numbers for them. Another one is opened then. */
+const MAX_STREAMS = 1_000_000_000;
 /** With requests open, the backend is asked this often whether it is there, and must answer before the next time. ms */
 const PING_MS = 15_000;
 
@@ -47,6 +49,7 @@ export class Http2Session implements Waiting {
   reused = false;
   readonly #owner: SessionOwner;
   readonly #requests = new Set<Carried>();
+  #carried = 0;
   /** Connected, and the backend has said what it can do: before, it may refuse more than it wants. */
   #ready = false;
   #handshaking = false;
@@ -92,7 +95,12 @@ export class Http2Session implements Waiting {
 
   /** Whether one more request may go over it. */
   get open(): boolean {
-    return !this.#leaving && !this.#closed && this.#requests.size < this.#most;
+    return !this.#leaving && this.usable && this.#requests.size < this.#most;
+  }
+
+  /** Whether Node takes requests for it: not any more between its last moment and the word of that. */
+  get usable(): boolean {
+    return !this.#closed && !this.session.closed && !this.session.destroyed;
   }
 
   /** Requests at once; one at least, or every request would open another connection. */
@@ -106,6 +114,8 @@ export class Http2Session implements Waiting {
   }
 
   carry(request: Carried): void {
+    this.#carried += 1;
+    if (this.#carried >= MAX_STREAMS) this.#leaving = true;
     this.#requests.add(request);
     request.session = this;
     if (this.#ready) request.start(this);
@@ -116,7 +126,8 @@ export class Http2Session implements Waiting {
     this.reused = true;
     if (this.#requests.size > 0) return;
     this.#wait.begin();
-    if (this.#leaving) this.destroy();
+    // Not at once: frames may be being read, and streams that wait for their last ones must not be destroyed then.
+    if (this.#leaving) setImmediate(destroyNow, this);
   }
 
   #onConnect(): void {
@@ -201,3 +212,5 @@ export class Http2Session implements Waiting {
     for (const request of this.#requests) request.onSessionClosed(this.#ready ? "broken" : "unreachable");
   }
 }
+
+const destroyNow = (session: Http2Session): void => session.destroy();

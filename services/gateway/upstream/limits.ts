@@ -1,7 +1,5 @@
 // Bounds of what one origin may take of this gateway.
 
-/** Most requests at once from this gateway to one origin. More are never queued: they are refused. */
-export const MAX_REQUESTS_PER_ORIGIN = 1_024;
 /** Most 1xx answers to one request: more mean nothing, and would keep it waiting. */
 export const MAX_INTERIMS = 16;
 /**

@@ -44,7 +44,13 @@ describe("origins", () => {
     const other = (more: Partial<PoolDocument>) => poolOf(backend.url, { name: "q", ...more });
     origins.configure([poolOf(backend.url), other({})]);
     expect(origins.get("q", backend.url)).toBe(origins.get("p", backend.url));
-    for (const more of [{ connectTimeoutMs: 9 }, { idleConnectionMs: 9 }, { http: "2" as const }]) {
+    const differences: Partial<PoolDocument>[] = [
+      { connectTimeoutMs: 9 },
+      { idleConnectionMs: 9 },
+      { maxConnections: 9 },
+      { http: "2" },
+    ];
+    for (const more of differences) {
       origins.configure([poolOf(backend.url), other(more)]);
       expect(origins.get("q", backend.url)).not.toBe(origins.get("p", backend.url));
     }

@@ -126,8 +126,9 @@ function settingsOf({ settings, material }: PoolOrigins, url: string): OriginSet
   if (scheme === "https" && tls === null) {
     return new FaultyOrigin("tls", "the TLS files of the pool cannot be used");
   }
-  const { connectTimeoutMs, idleConnectionMs, sendProxyProtocol } = settings;
-  return { scheme, host, port, tls, connectTimeoutMs, idleConnectionMs, sendProxyProtocol };
+  const { connectTimeoutMs, idleConnectionMs, maxConnections, sendProxyProtocol } = settings;
+  const kept = { connectTimeoutMs, idleConnectionMs, maxConnections, sendProxyProtocol };
+  return { scheme, host, port, tls, ...kept };
 }
 
 function keyOf({ settings }: PoolOrigins, { tls, ...others }: OriginSettings): string {

@@ -107,9 +107,11 @@ export class Worker {
 
   /** What it has counted; where it does not answer in time, what it had when it last did. */
   async metrics(timeoutMs: number): Promise<{ heard: boolean; snapshot: MetricsSnapshot | null }> {
+    const last = this.#lastMetrics;
     const snapshot = await this.ask("metrics", {}, timeoutMs);
-    if (snapshot !== null) this.#lastMetrics = snapshot;
-    return { heard: snapshot !== null, snapshot: this.#lastMetrics };
+    if (snapshot === null) return { heard: false, snapshot: last };
+    this.#lastMetrics = snapshot;
+    return { heard: true, snapshot };
   }
 
   /** It drains; resolves when its process is gone. */

@@ -222,12 +222,27 @@ describe("what several processes have counted", () => {
     expect(await shown("inflight")).toBe(5);
 
     await apply(documentOf(1));
+    expect(await shown("requests_total")).toBe(111); // while it drains
     processes[1]?.count(1_000, 0);
     await processes[1]?.farewell();
     processes[1]?.die("exit code 0");
     await turn();
     expect(await shown("requests_total")).toBe(1_111);
     expect(await shown("inflight")).toBe(1);
+  });
+
+  it("is counted once where a worker ends while it is asked", async () => {
+    const { workers, processes, apply, greetAll, shown } = scene();
+    await apply(documentOf(2));
+    await greetAll();
+    processes[0]?.count(10, 0);
+    expect(await shown("requests_total")).toBe(10);
+    if (processes[0]) processes[0].mute = true;
+    const scraped = workers.scrape();
+    await turn();
+    processes[0]?.die();
+    expect(await scraped).toContain("requests_total 10\n");
+    expect(await shown("requests_total")).toBe(10);
   });
 
   it("is what a worker said last where it does not answer within a second", async () => {

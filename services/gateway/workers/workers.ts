@@ -67,7 +67,8 @@ export function createWorkers(options: WorkersOptions): Workers {
   const running = metrics.gauge("evenkeel_gateway_workers", "Processes of this gateway that serve");
   running.set(1);
   const workers: Worker[] = [];
-  const leaving = new Set<Promise<void>>();
+  /** Told to drain, but not gone: they still serve, hold and count. */
+  const leaving = new Map<Worker, Promise<void>>();
   let current: { version: number; document: ConfigDocument } | null = null;
   let stopped = false;
   let count = 1;
@@ -109,10 +110,13 @@ export function createWorkers(options: WorkersOptions): Workers {
     if (current === null || document === null) return;
     await tell({ version: current.version, document, ports: sockets.open() }, LET_GO_TIMEOUT_MS);
   };
+  const present = () => [...workers, ...leaving.keys()];
   const scaleTo = (size: number) => {
     for (const worker of workers.splice(size)) {
-      const left = worker.stop().finally(() => leaving.delete(left));
-      leaving.add(left);
+      leaving.set(
+        worker,
+        worker.stop().then(() => void leaving.delete(worker)),
+      );
     }
     while (workers.length < size) workers.push(new Worker(workerOptions));
   };
@@ -146,20 +150,23 @@ export function createWorkers(options: WorkersOptions): Workers {
     },
     async scrape() {
       running.set(1 + workers.filter(({ notReady }) => notReady === null).length);
-      const answers = await Promise.all(workers.map((worker) => worker.metrics(ANSWER_TIMEOUT_MS)));
       await retiring;
+      const past = gone; // who ends from now on is still among the answers
+      const answers = await Promise.all(present().map((worker) => worker.metrics(ANSWER_TIMEOUT_MS)));
       for (const { heard } of answers) if (!heard) unheard.inc();
       const told = answers.flatMap(({ snapshot }) => (snapshot === null ? [] : [snapshot]));
-      if (told.length === 0 && gone.length === 0) return metrics.registry.metrics();
-      return combine([await takeSnapshot(metrics), ...told, gone]).metrics();
+      if (told.length === 0 && past.length === 0) return metrics.registry.metrics();
+      return combine([await takeSnapshot(metrics), ...told, past]).metrics();
     },
     async views(own) {
-      const answers = await Promise.all(workers.map((worker) => worker.ask("pools", {}, ANSWER_TIMEOUT_MS)));
+      const answers = await Promise.all(
+        present().map((worker) => worker.ask("pools", {}, ANSWER_TIMEOUT_MS)),
+      );
       return addViews(own, answers.filter((views) => views !== null).flat());
     },
     async stop() {
       stopped = true;
-      await Promise.all([...workers.map((worker) => worker.stop()), ...leaving]);
+      await Promise.all([...workers.map((worker) => worker.stop()), ...leaving.values()]);
     },
   };
 }

@@ -2,14 +2,15 @@
 import type { Socket } from "node:net";
 import { type RawBackend, startRaw } from "./world.ts";
 
-const DATA = 0;
-const HEADERS = 1;
-const RST_STREAM = 3;
+export const DATA = 0;
+export const HEADERS = 1;
+export const RST_STREAM = 3;
 const SETTINGS = 4;
-const GOAWAY = 7;
-const END_STREAM = 1;
+export const GOAWAY = 7;
+const WINDOW_UPDATE = 8;
+export const END_STREAM = 1;
 const ACK = 1;
-const END_HEADERS = 4;
+export const END_HEADERS = 4;
 const FRAME_HEAD_BYTES = 9;
 const PREFACE_BYTES = 24;
 
@@ -63,15 +64,28 @@ export const settings = (...pairs: [id: number, value: number][]): Buffer =>
     ),
   );
 
-/** Says its settings, and calls back for each header section that comes. */
+/** Lets the other side send more; stream 0: on all streams together. */
+export const windowUpdate = (stream: number, bytes: number): Buffer =>
+  frame(WINDOW_UPDATE, 0, stream, u32(bytes));
+
+export interface Frame {
+  type: number;
+  flags: number;
+  stream: number;
+  payload: Buffer;
+}
+
+/** Says its settings, and calls back for each header section that comes. @param onFrame called with every frame */
 export const startFrames = (
   onRequest: (socket: Socket, stream: number) => void,
   own: Buffer = settings(),
+  onFrame: (frame: Frame) => void = () => {},
 ): Promise<RawBackend> =>
   startRaw((socket) => {
     socket.write(own);
     let held = Buffer.alloc(0);
     let skip = PREFACE_BYTES;
+    let last = 0;
     socket.on("data", (chunk: Buffer) => {
       held = Buffer.concat([held, chunk]);
       if (held.length < skip) return;
@@ -80,10 +94,14 @@ export const startFrames = (
       while (held.length >= FRAME_HEAD_BYTES) {
         const end = FRAME_HEAD_BYTES + held.readUIntBE(0, 3);
         if (held.length < end) return;
-        const [type, flags, stream] = [held[3], held[4] as number, held.readUInt32BE(5)];
+        const [type = 0, flags = 0, stream] = [held[3], held[4], held.readUInt32BE(5)];
+        onFrame({ type, flags, stream, payload: held.subarray(FRAME_HEAD_BYTES, end) });
         held = held.subarray(end);
         if (type === SETTINGS && !(flags & ACK)) socket.write(frame(SETTINGS, ACK, 0));
-        if (type === HEADERS) onRequest(socket, stream);
+        if (type === HEADERS && stream > last) {
+          last = stream; // a second header section of a stream is trailers
+          onRequest(socket, stream);
+        }
       }
     });
   });
