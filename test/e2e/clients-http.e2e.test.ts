@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject } from "vitest";
 import { certificateFile, type Front, openFront } from "../support/front.ts";
 import { itUnless, itWith, noCurl } from "../support/have.ts";
 import { type Origin, openOrigin } from "../support/origins.ts";
-import { type Ran, run } from "../support/run.ts";
+import { type Ran, run, talkTo } from "../support/run.ts";
 
 const BIG_BYTES = 20 * 1024 * 1024;
 const SMALL_LIMIT_BYTES = 1_000;
@@ -50,6 +50,7 @@ const ANSWERS: Record<string, (request: IncomingMessage, response: ServerRespons
     response.writeHead(200, { "content-length": 1_000_000 });
     response.write("only the beginning", () => response.destroy());
   },
+  "/silent": (_, response) => void response.write("the beginning\n"),
   "/cut-chunked": (_, response) => void response.write("only the beginning", () => response.destroy()),
 };
 
@@ -195,6 +196,15 @@ describe.each(WAYS)("curl over $name", ({ name, listener, args, version }) => {
       const { code, text } = await curl(url(path));
       expect([18, 56, 92], `${path}: ${text}`).toContain(code); // partial file, reset, stream not closed cleanly
     }
+  });
+
+  withCurl("is missed when it is killed in the middle of an answer", async () => {
+    const flags = ["-sSN", "--cacert", certificateFile("ca.pem"), ...args];
+    const talk = talkTo("curl", [...flags, url("/silent")]);
+    await talk.until("the beginning");
+    await front.counts("http", { b1: 1 });
+    await talk.end();
+    await front.counts("http", { b1: 0 });
   });
 
   withCurl("is refused a body over the limit of the route", async () => {

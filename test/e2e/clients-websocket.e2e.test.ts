@@ -246,9 +246,10 @@ describe.each(["web", "secure"])("a WebSocket over HTTP/2 through the listener %
 
   it("ends when the backend dies", async () => {
     const { stream } = await openStream(await openSession());
-    const closed = once(stream, "close");
+    const ended = once(stream, "end");
     accepted[0]?.terminate();
-    await closed;
+    await ended;
+    stream.end();
     await front.counts("chat", { b1: 0 });
   });
 });

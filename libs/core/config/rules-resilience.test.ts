@@ -96,12 +96,12 @@ describe("how backends are spoken to", () => {
     [
       "a bound of no connections",
       { ...of("http://a"), maxConnections: 0 },
-      "/pools/0/maxConnections: must be at least 1",
+      "/pools/0/maxConnections: must be from 1 to",
     ],
     [
       "a bound that no process can keep",
       { ...of("http://a"), maxConnections: 100_001 },
-      "/pools/0/maxConnections: must be at most 100000",
+      "/pools/0/maxConnections: must be from 1 to",
     ],
     [
       "an empty path of a file",

@@ -36,9 +36,11 @@ export interface LoadedTls {
   contextFor(servername: string): SecureContext | undefined;
 }
 
+export const stateOfFiles = (tls: ListenerTls): Promise<string> => stateOfPaths(filesOf(tls));
+
 /** Changes when one of the files does, or what a link leads to. Files that cannot be read are part of it. */
-export async function stateOfFiles(tls: ListenerTls): Promise<string> {
-  const states = filesOf(tls).map(async (path) => {
+export async function stateOfPaths(paths: readonly string[]): Promise<string> {
+  const states = paths.map(async (path) => {
     try {
       const { mtimeMs, size, ino } = await stat(path);
       return `${mtimeMs} ${size} ${ino}`;

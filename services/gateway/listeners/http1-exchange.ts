@@ -196,7 +196,7 @@ export class Exchange implements Incoming {
       this.#sendHeld(chunk);
       const more = this.#send("\r\n", null);
       socket.uncork();
-      settleSent(chunk, socket);
+      settleSent(chunk, socket); // not before: until here all of it was waiting
       return more;
     }
     this.#held += `${chunk.toString("latin1")}\r\n`;
@@ -212,7 +212,9 @@ export class Exchange implements Incoming {
   #sendHeld(chunk: Buffer | null): boolean {
     const held = this.#held;
     this.#held = "";
-    return this.#send(held, chunk);
+    const more = this.#send(held, chunk);
+    if (chunk !== null) settleSent(chunk, this.#turn.socket);
+    return more;
   }
 
   /** @returns false where the socket wants no more for now */

@@ -158,4 +158,29 @@ describe("the end of a connection", () => {
     await until(client.closed);
     expect(client.of(1)).toHaveLength(2);
   });
+
+  it("by the client's side is the end of what it has not sent whole", async () => {
+    const server = await startHttp2(({ incoming }) => incoming.read());
+    const client = rawHttp2(server.port);
+    client.send(frame("HEADERS", END_HEADERS, 1, headerBlock(POST)));
+    await until(() => server.requests.length === 1);
+    client.socket.end();
+    await until(client.closed);
+    expect(server.requests[0]?.told).toEqual(["gone: the client closed the connection"]);
+  });
+
+  it("by the client's side is the end of an answer that is silent then", async () => {
+    const server = await startHttp2(({ incoming }) => {
+      incoming.read();
+      incoming.sendHead(headOf(Number.POSITIVE_INFINITY));
+      incoming.write(Buffer.from("first"));
+    });
+    const client = rawHttp2(server.port);
+    client.send(frame("HEADERS", END_STREAM | END_HEADERS, 1, headerBlock(GET)));
+    client.socket.allowHalfOpen = true;
+    await until(() => client.of(1).length === 2);
+    client.socket.end();
+    await until(client.closed);
+    expect(server.requests[0]?.told).toEqual(["end null", "gone: the client closed the connection"]);
+  });
 });

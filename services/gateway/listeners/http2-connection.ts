@@ -41,6 +41,8 @@ const STREAM_MEMORY_MB = 0.25;
 const ANSWER_HEADER_BYTES = 256 * 1024;
 /** For a client to close its side after ours. */
 const LINGER_MS = 2_000;
+/** Between, and before, the parts of an answer to a client that has closed its side: as in HTTP/1, else it is gone. */
+const HALF_CLOSED_MS = 250;
 /** Of GOAWAY: none of the streams so far, or to come until the next GOAWAY, is refused. */
 const EVERY_STREAM = 2 ** 31 - 1;
 
@@ -66,6 +68,7 @@ class Http2Connection implements HttpConnection, StreamOwner {
   readonly #idle: NodeJS.Timeout;
   #looking: NodeJS.Timeout | null = null;
   #linger: NodeJS.Timeout | null = null;
+  #doubting: NodeJS.Timeout | undefined;
   #premature = 0;
   #noticed = false;
   #closing = false;
@@ -165,8 +168,12 @@ class Http2Connection implements HttpConnection, StreamOwner {
     if (this.#open.size === 0) this.endWhenAnswered();
   }
 
+  /** Clients that are killed end like those that only have no more to ask. */
   #onEnd(): void {
     for (const request of this.#open) request.onConnectionEnd();
+    this.#doubting = setInterval(() => {
+      for (const request of this.#open) request.doubt();
+    }, HALF_CLOSED_MS).unref();
     this.#close();
   }
 
@@ -187,6 +194,7 @@ class Http2Connection implements HttpConnection, StreamOwner {
 
   #onClose(): void {
     clearTimeout(this.#idle);
+    clearInterval(this.#doubting);
     if (this.#linger !== null) clearTimeout(this.#linger);
     this.#stopLooking();
   }

@@ -51,8 +51,8 @@ export class Http2Request implements Incoming {
   /** We wait for the client: to send, or to read. */
   #mustSend = false;
   #mustRead = false;
-  /** The client has closed its side of the connection: silence is no proof that it is still there. */
-  #unsure = false;
+  /** Nothing was written since the last doubt. */
+  #quiet = false;
   /** Looks in a row that found it waiting. */
   #looks = 0;
   #unsent = 0;
@@ -140,7 +140,7 @@ export class Http2Request implements Incoming {
   write(chunk: Buffer): boolean {
     if (this.#over || !this.#respond(false, false)) return true;
     if (this.head.method === "HEAD" || this.#stream.writableEnded) return true;
-    if (this.#unsure) this.#looks = 0; // a client that is gone answers this with a reset
+    this.#quiet = false;
     if (this.#stream.write(chunk)) return true;
     if (this.#stream.listenerCount("drain") === 0) this.#stream.on("drain", onDrain);
     this.#wait(this.#mustSend, true);
@@ -202,31 +202,35 @@ export class Http2Request implements Incoming {
   /** Nothing more comes on this connection. A request that is not whole, or a tunnel, cannot go on. */
   onConnectionEnd(): void {
     if (this.#stream.closed) return;
-    if (!this.#inputEnded && this.#stream.state.state !== REQUEST_WHOLE) {
-      this.#gone("the client closed the connection");
-      this.#stream.close(NGHTTP2_CANCEL);
-      return;
-    }
-    this.#unsure = true;
-    this.#looks = 0;
-    this.#owner.onWaiting();
+    if (this.#inputEnded || this.#stream.state.state === REQUEST_WHOLE) this.doubt();
+    else this.#leave();
+  }
+
+  /** After the second in a row, without anything written that a client which is gone would have answered with a reset. */
+  doubt(): void {
+    if (this.#over) return;
+    if (this.#quiet && this.#stream.bufferSize === 0) this.#leave();
+    this.#quiet = true;
+  }
+
+  #leave(): void {
+    this.#gone("the client closed the connection");
+    this.#stream.close(NGHTTP2_CANCEL);
   }
 
   /** Cuts the stream off when the client has kept it waiting for too long. */
   look(): void {
-    if (!this.#mustSend && !this.#mustRead && !this.#unsure) return;
+    if (!this.#mustSend && !this.#mustRead) return;
     const unsent = this.#stream.bufferSize;
     if (this.#mustRead && unsent !== this.#unsent) this.#looks = 0;
     this.#unsent = unsent;
     this.#looks += 1;
     if (this.#looks <= LOOKS_PER_IDLE) return;
-    this.#gone(this.#reasonOfLook());
+    const reason = this.#mustRead
+      ? "the client read nothing for too long"
+      : "the client sent nothing for too long";
+    this.#gone(reason);
     this.#stream.close(NGHTTP2_CANCEL);
-  }
-
-  #reasonOfLook(): string {
-    if (this.#mustRead) return "the client read nothing for too long";
-    return this.#unsure ? "the client closed the connection" : "the client sent nothing for too long";
   }
 
   #gone(reason: string): void {

@@ -1,6 +1,7 @@
-// TLS to the backends of a pool: what its files hold, read and judged once, when a configuration comes.
+// TLS to the backends of a pool: what its files hold, read and judged. Nothing here keeps state; origins.ts decides when
+// to read.
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { createSecureContext, type SecureContext, type SecureVersion } from "node:tls";
 import type { BackendTls } from "@evenkeel/core/config/resolve-resilience.ts";
 
@@ -13,6 +14,9 @@ export interface TlsMaterial {
   digest: string;
 }
 
+/** Bytes of one file. All authorities that an operating system brings are some 250 KiB. */
+export const MAX_FILE_BYTES = 1024 * 1024;
+
 /** A fault of one file, in a sentence that begins with the setting. */
 export class TlsFileError extends Error {}
 
@@ -21,7 +25,11 @@ const SECURE_VERSION: Readonly<Record<BackendTls["minVersion"], SecureVersion>> 
   "1.3": "TLSv1.3",
 };
 
-/** @throws TlsFileError */
+/** Those that are read. */
+export const tlsFilesOf = ({ ca, cert, key }: BackendTls): string[] =>
+  [ca, cert, key].filter((path) => path !== null);
+
+/** Reads while everything else waits: at most three small files, and only when they are new. @throws TlsFileError */
 export function readTlsMaterial(tls: BackendTls): TlsMaterial {
   const ca = read("tls.ca", tls.ca);
   const cert = read("tls.cert", tls.cert);
@@ -42,10 +50,25 @@ export function readTlsMaterial(tls: BackendTls): TlsMaterial {
 function read(setting: string, path: string | null): string | null {
   if (path === null) return null;
   try {
-    return readFileSync(path, "latin1");
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // a pipe would be waited for
+    try {
+      return readBounded(file, setting, path);
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
+    if (error instanceof TlsFileError) throw error;
     throw new TlsFileError(`${setting}: ${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
+}
+
+function readBounded(file: number, setting: string, path: string): string {
+  const stats = fstatSync(file);
+  if (!stats.isFile()) throw new TlsFileError(`${setting}: ${path} is not a file`);
+  if (stats.size > MAX_FILE_BYTES) {
+    throw new TlsFileError(`${setting}: ${path} is larger than ${MAX_FILE_BYTES} bytes`);
+  }
+  return readFileSync(file, "latin1");
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;

@@ -1,9 +1,11 @@
 // One request on an HTTP/1.1 connection and its answer. Strict where an answer could be taken for whole that is not.
+import type { Socket } from "node:net";
 import type { BodySink } from "../http1/body.ts";
 import { type ResponseReading, readResponseHead } from "../http1/head.ts";
 import { NOT_HTTP, TOO_LARGE } from "../http1/section.ts";
 import { chunkHead, lastChunk, requestHeadText, UnsendableError } from "../http1/write.ts";
 import type { Fields } from "../messages/fields.ts";
+import { handOn, lend, settleSent, takeBack } from "../messages/lending.ts";
 import type { BackendEvents, ClientAddress, Fault, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
 import type { Carried, Http1Connection } from "./http1-connection.ts";
 import { MAX_INTERIMS, STALE_WITHIN_MS } from "./limits.ts";
@@ -101,6 +103,10 @@ export class Http1Request implements Outgoing, Carried, BodySink {
 
   onReady(): void {
     if (this.#phase === "head") this.#events.onBackendReady();
+    process.nextTick(uncorkLater, this); // the body comes on as late
+  }
+
+  onAnnounced(): void {
     this.#uncork();
   }
 
@@ -118,7 +124,7 @@ export class Http1Request implements Outgoing, Carried, BodySink {
     const connection = this.#connection;
     if (connection === null || chunk.length === 0) return true;
     this.#wait.begin();
-    if (this.#inTunnel) return this.#noted(connection.socket.write(chunk));
+    if (this.#inTunnel) return this.#writeBytes(connection, chunk);
     if (this.#toSend === 0 || this.#phase === "over") return true;
     if (this.#toSend === Number.POSITIVE_INFINITY) return this.#writeChunk(connection, chunk);
     if (chunk.length > this.#toSend) {
@@ -126,11 +132,18 @@ export class Http1Request implements Outgoing, Carried, BodySink {
       return true;
     }
     this.#toSend -= chunk.length;
-    return this.#noted(connection.socket.write(chunk));
+    return this.#writeBytes(connection, chunk);
+  }
+
+  #writeBytes({ socket }: Http1Connection, chunk: Buffer): boolean {
+    const goOn = socket.write(chunk);
+    this.#uncork();
+    return this.#noted(goOn, chunk, socket);
   }
 
   /** @param goOn whether more may be written now */
-  #noted(goOn: boolean): boolean {
+  #noted(goOn: boolean, chunk: Buffer, socket: Socket): boolean {
+    settleSent(chunk, socket);
     this.#blocked = !goOn;
     return goOn;
   }
@@ -141,7 +154,8 @@ export class Http1Request implements Outgoing, Carried, BodySink {
     socket.write(chunk);
     const goOn = socket.write("\r\n", "latin1");
     socket.uncork();
-    return this.#noted(goOn);
+    this.#uncork();
+    return this.#noted(goOn, chunk, socket);
   }
 
   end(trailers: Fields | null): void {
@@ -200,12 +214,14 @@ export class Http1Request implements Outgoing, Carried, BodySink {
       at = this.#readHead(bytes, at);
       if (at === -1) return;
     }
+    lend(bytes);
     if (this.#phase === "tunnel") {
       if (at < bytes.length) this.onBody(at === 0 ? bytes : bytes.subarray(at));
       this.#flush();
     } else if (this.#phase === "body") {
       this.#readBody(bytes, at);
     }
+    takeBack(bytes);
   }
 
   /** @returns where it ends; -1: no further */
@@ -259,6 +275,7 @@ export class Http1Request implements Outgoing, Carried, BodySink {
   }
 
   onBody(chunk: Buffer): boolean {
+    handOn(chunk);
     this.#events.onBackendData(chunk);
     return !this.#over;
   }
@@ -370,6 +387,8 @@ export class Http1Request implements Outgoing, Carried, BodySink {
 }
 
 const announce = (request: Http1Request): void => request.onReady();
+
+const uncorkLater = (request: Http1Request): void => request.onAnnounced();
 
 const failLater = (request: Http1Request, detail: string, fault: Fault = "unsendable"): void =>
   request.failAtOnce(fault, detail);

@@ -2,23 +2,27 @@
 // configurations that leave both as they are. One that is dropped ends its requests and closes.
 import { authorityOf, backendAddress } from "@evenkeel/core/config/backend-url.ts";
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
+import { CERTIFICATE_POLL_MS } from "../listeners/tls-contexts.ts";
 import type { BackendEvents, Fault, Origin, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
-import { readTlsMaterial, TlsFileError, type TlsMaterial } from "./backend-tls.ts";
 import type { OriginSettings } from "./connect.ts";
 import { Http1Client } from "./http1-client.ts";
 import { Http2Client } from "./http2-client.ts";
 import { Sweep } from "./sweep.ts";
+import { TlsFiles, type TlsFilesWatcher } from "./tls-files.ts";
 
 export interface OriginsOptions {
   /** ms, monotonic */
   clock: () => number;
+  /** Told of TLS files that change. */
+  watcher?: TlsFilesWatcher;
 }
 
 export interface Origins {
   /** @param url of a backend of that pool, http or https */
   get(pool: string, url: string): Origin;
   /**
-   * The pools of a new configuration. Reads their TLS files.
+   * The pools of a new configuration. Reads their TLS files, which takes a moment; later they are read again whenever
+   * they change: new connections use the new ones, requests on old ones end there.
    * @returns what is wrong with them; such a pool keeps those it had, and without any is not connected to
    */
   configure(pools: readonly Pool[]): string[];
@@ -34,17 +38,32 @@ interface Client extends Origin {
 /** What is known of a pool. */
 interface PoolOrigins {
   settings: Pool;
-  /** Null: its files cannot be used. */
-  material: TlsMaterial | null;
+  /** Null: no backend of it is spoken to by TLS. */
+  files: TlsFiles | null;
   byUrl: Map<string, Origin>;
 }
 
-export function createOrigins({ clock }: OriginsOptions): Origins {
+export function createOrigins({ clock, watcher = SILENT }: OriginsOptions): Origins {
   const sweep = new Sweep(clock);
   /** By all that makes connections differ, so that pools share those that do not. */
   const clients = new Map<string, Client>();
   let pools = new Map<string, PoolOrigins>();
   let closed = false;
+  let looking = false;
+
+  const renew = (pool: PoolOrigins) => {
+    pool.byUrl.clear();
+    dropUnused(clients, pools);
+  };
+  const look = async () => {
+    if (looking) return; // at files that take their time
+    looking = true;
+    for (const pool of pools.values()) {
+      if (await pool.files?.look(() => !closed && pools.get(pool.settings.name) === pool)) renew(pool);
+    }
+    looking = false;
+  };
+  const poll = setInterval(() => void look(), CERTIFICATE_POLL_MS).unref();
 
   const open = (pool: PoolOrigins, url: string): Origin => {
     const found = settingsOf(pool, url);
@@ -74,30 +93,27 @@ export function createOrigins({ clock }: OriginsOptions): Origins {
       const known = pools;
       pools = new Map();
       for (const settings of next) {
-        const material = materialOf(settings, known.get(settings.name)?.material ?? null, errors);
-        pools.set(settings.name, { settings, material, byUrl: new Map() });
+        const { name, tls, backends } = settings;
+        const secure = backends.some(({ url }) => url.startsWith("https:"));
+        const files = secure
+          ? new TlsFiles(name, tls, known.get(name)?.files?.material ?? null, watcher)
+          : null;
+        if (files?.error) errors.push(files.error);
+        pools.set(name, { settings, files, byUrl: new Map() });
+      }
+      for (const [name, { files }] of known) {
+        if (files !== null && !pools.get(name)?.files) watcher.onTlsState(name, null);
       }
       dropUnused(clients, pools);
       return errors;
     },
     close() {
       closed = true;
+      clearInterval(poll);
       pools = new Map();
       dropUnused(clients, pools);
     },
   };
-}
-
-function materialOf(pool: Pool, before: TlsMaterial | null, errors: string[]): TlsMaterial | null {
-  if (!pool.backends.some(({ url }) => url.startsWith("https:"))) return null;
-  try {
-    return readTlsMaterial(pool.tls);
-  } catch (error) {
-    if (!(error instanceof TlsFileError)) throw error;
-    const instead = before === null ? "it cannot be connected to" : "what it had stays in force";
-    errors.push(`pool "${pool.name}": ${error.message}; ${instead}`);
-    return before;
-  }
 }
 
 function dropUnused(clients: Map<string, Client>, pools: ReadonlyMap<string, PoolOrigins>): void {
@@ -115,14 +131,14 @@ function dropUnused(clients: Map<string, Client>, pools: ReadonlyMap<string, Poo
   }
 }
 
-function settingsOf({ settings, material }: PoolOrigins, url: string): OriginSettings | FaultyOrigin {
+function settingsOf({ settings, files }: PoolOrigins, url: string): OriginSettings | FaultyOrigin {
   const address = backendAddress(url);
   if (address === null) return new FaultyOrigin("unresolved", `not the url of a backend: ${url}`);
   const { scheme, host, port } = address;
   if (scheme !== "http" && scheme !== "https") {
     return new FaultyOrigin("dropped", `no HTTP is spoken to backends of ${scheme}://`);
   }
-  const tls = scheme === "https" ? material : null;
+  const tls = scheme === "https" ? (files?.material ?? null) : null;
   if (scheme === "https" && tls === null) {
     return new FaultyOrigin("tls", "the TLS files of the pool cannot be used");
   }
@@ -136,6 +152,8 @@ function keyOf({ settings }: PoolOrigins, { tls, ...others }: OriginSettings): s
   const origin = `${scheme}://${authorityOf({ scheme, host, port })}`;
   return JSON.stringify([origin, settings.http, tls?.digest ?? null, Object.values(rest)]);
 }
+
+const SILENT: TlsFilesWatcher = { onTlsState() {}, onTlsReload() {} };
 
 /** Answers every request with one fault. */
 class FaultyOrigin implements Origin {

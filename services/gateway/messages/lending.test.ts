@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { releaseSent } from "./sides.ts";
+import { releaseSent } from "./lending.ts";
 
 const KIB = 1024;
 const to = (writableLength: number) => ({ writableLength }) as Socket;
