@@ -2,14 +2,14 @@
 import { createHash, type Hash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
-  createServer,
   type IncomingMessage,
   Agent as PlainAgent,
   type RequestOptions,
   request,
+  type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, request as requestTls, Agent as TlsAgent } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { seeded } from "./test-support/chance.ts";
@@ -66,9 +66,19 @@ async function writeInPieces(
   to.end();
 }
 
+/** Until a socket has had more to send than the system takes for a while. */
+async function stuck(socket: Socket): Promise<void> {
+  for (let turns = 0, waiting = 0; turns < 100; turns += 1) {
+    const { writableLength } = socket;
+    if (writableLength === 0 || writableLength !== waiting) turns = 0;
+    waiting = writableLength;
+    await turn();
+  }
+}
+
 /** Tells the hash of what has come, and answers with the body that was asked for. */
 async function startOrigin({ chunked, backendTls }: Way, bodies: readonly Buffer[]): Promise<string> {
-  const answer = async (incoming: IncomingMessage, response: import("node:http").ServerResponse) => {
+  const answer = async (incoming: IncomingMessage, response: ServerResponse) => {
     const body = bodies[Number(incoming.url?.slice(1))] as Buffer;
     response.setHeader("x-digest", await readSlowly(incoming, createHash("sha256")));
     if (!chunked) response.setHeader("content-length", body.length);
@@ -117,7 +127,7 @@ describe("bodies of any size", () => {
       { chunked, clientTls: true, backendTls: true },
     ]),
   )(
-    "arrive intact both ways, many at once and read slowly, with $chunked/$clientTls/$backendTls",
+    "arrive intact both ways, many at once and read slowly, chunked: $chunked, TLS of client: $clientTls, of backend: $backendTls",
     async (way) => {
       const sent = Array.from({ length: ROUNDS * AT_ONCE }, someBody);
       const answers = sent.map(someBody);
@@ -139,4 +149,26 @@ describe("bodies of any size", () => {
       await Promise.all(Array.from({ length: AT_ONCE }, (_, first) => lane(first)));
     },
   );
+
+  it("arrive intact, also what had to wait in this process since nobody read it", async () => {
+    const large = Buffer.concat([BYTES, BYTES.subarray(1), BYTES.subarray(2), BYTES.subarray(3)]);
+    let waiting: Promise<void> = Promise.resolve();
+    const origin = await startBackend(async (incoming, response) => {
+      await waiting;
+      response.setHeader("x-digest", await readSlowly(incoming, createHash("sha256")));
+      response.setHeader("content-length", large.length);
+      waiting = stuck(response.socket as Socket);
+      response.end(large);
+    });
+    const { port } = await startGateway([origin]);
+    const headers = { "content-length": large.length };
+    const outgoing = request({ port, host: "127.0.0.1", method: "PUT", headers, agent: false });
+    const answered = new Promise<IncomingMessage>((resolve) => outgoing.on("response", resolve));
+    waiting = new Promise((resolve) => outgoing.on("socket", (socket) => resolve(stuck(socket))));
+    outgoing.end(large);
+    const answer = await answered;
+    await waiting;
+    const received = await readSlowly(answer, createHash("sha256"));
+    expect([answer.headers["x-digest"], received]).toEqual([hashOf(large), hashOf(large)]);
+  });
 });

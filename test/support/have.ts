@@ -40,6 +40,6 @@ export function says(program: string, args: string[], expected: RegExp): boolean
   return expected.test(`${stdout}${stderr}`);
 }
 
-/** Null where the curl of this machine has all that the tests ask of one, HTTP/2 above all. */
+/** Why the curl of this machine will not do: the tests speak HTTP/2. False: it will. */
 export const noCurl: string | false =
   !says("curl", ["--version"], /^Features:.*\bHTTP2\b/m) && "no curl with HTTP/2 on this machine";

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { BACKEND_SCHEMES } from "../config/backend-url.ts";
 import { readAnswer, readRefusal } from "./answers.ts";
 
 const BACKEND = {
@@ -25,6 +26,11 @@ describe("a scheduler's answer", () => {
     },
   );
 
+  it.each(BACKEND_SCHEMES)("is taken with backends of %s://", (scheme) => {
+    const pool = { ...POOL, backends: [{ ...BACKEND, url: `${scheme}://db.internal:5432` }] };
+    expect(read({ ...ANSWER, pool })).toEqual({ ...ANSWER, pool });
+  });
+
   it.each([
     null,
     [],
@@ -50,6 +56,7 @@ describe("a scheduler's answer", () => {
       { ...BACKEND, id: 1 },
       { ...BACKEND, url: undefined },
       { ...BACKEND, url: "nonsense" },
+      { ...BACKEND, url: "ftp://127.0.0.1:21" },
       { ...BACKEND, url: "http://::1:70000" },
       { ...BACKEND, url: "http://127.0.0.1:9001/path" },
       { ...BACKEND, weight: "1" },

@@ -1,10 +1,11 @@
 // What a scheduler answers, checked before a gateway goes by it: only the shape, and only what the gateway reads, since
 // an answer may carry 10 000 backends and comes with every batch of requests.
+import { BACKEND_SCHEMES } from "../config/backend-url.ts";
 import type { Refusal } from "./frames.ts";
 import type { SettleResponse } from "./settle.ts";
 
-/** What a gateway connects to; that it can be parsed is left to `URL`. */
-const ORIGIN = /^http:\/\/[^\s/?#@\\]+$/;
+/** What a gateway connects to, by any scheme a backend may have; that it can be parsed is left to `URL`. */
+const ORIGIN = new RegExp(String.raw`^(?:${BACKEND_SCHEMES.join("|")})://[^\s/?#@\\]+$`);
 
 type Fields = Record<string, unknown>;
 

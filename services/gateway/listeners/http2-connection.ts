@@ -102,6 +102,7 @@ class Http2Connection implements HttpConnection, StreamOwner {
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
+    stream.on("error", () => {}); // without a listener, that of a stream reset before it came here would end the process
     if (stream.destroyed) return;
     const ended = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
     const head = readHead(raw, ended, this.limits);
@@ -116,7 +117,7 @@ class Http2Connection implements HttpConnection, StreamOwner {
 
   #refuse(stream: ServerHttp2Stream, status: number): void {
     this.#serving.onRefused(status);
-    stream.on("error", () => {}).on("close", () => this.#onPremature(true));
+    stream.on("close", () => this.#onPremature(true));
     stream.resume();
     stream.respond({ ":status": status, "content-length": 0 }, { endStream: true });
     stream.close(NGHTTP2_NO_ERROR);

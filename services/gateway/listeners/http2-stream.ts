@@ -57,7 +57,10 @@ export class Http2Request implements Incoming {
   #looks = 0;
   #unsent = 0;
 
-  /** @param ended the request has no body */
+  /**
+   * @param stream with a listener for its errors
+   * @param ended the request has no body
+   */
   constructor(stream: ServerHttp2Stream, head: RequestHead, ended: boolean, owner: StreamOwner) {
     this.head = head;
     this.connection = owner.connection;
@@ -65,7 +68,7 @@ export class Http2Request implements Incoming {
     this.#stream = stream;
     this.#inputEnded = ended;
     this.#stream[REQUEST] = this;
-    stream.on("error", ignore).on("close", onClose);
+    stream.on("close", onClose);
     if (!ended) stream.on("end", onEnd).on("trailers", onTrailers);
   }
 
@@ -316,7 +319,6 @@ function onWantTrailers(this: Stream): void {
 function onClose(this: Stream): void {
   this[REQUEST]?.onClose();
 }
-function ignore(): void {}
 
 const tellEnd = (request: Http2Request): void => request.tellEnd();
 

@@ -1,7 +1,7 @@
 // What a backend sees, frame by frame, of requests over HTTP/2 that are cut off: never the end of a request.
 import type { Socket } from "node:net";
-import type { PoolDocument } from "@evenkeel/core/config/schema.ts";
 import { describe, expect, it } from "vitest";
+import { over2 } from "./test-support/http2-backend.ts";
 import {
   DATA,
   data,
@@ -14,11 +14,10 @@ import {
   startFrames,
   windowUpdate,
 } from "./test-support/http2-frames.ts";
-import { ask, eventually, type Receiver, start, worldOf } from "./test-support/world.ts";
+import { ask, eventually, type Receiver, start } from "./test-support/world.ts";
 
 const CANCEL = 8;
 const STREAMED = { method: "POST", bodyLength: Number.POSITIVE_INFINITY };
-const over2 = (url: string, more: Partial<PoolDocument> = {}) => worldOf(url, { http: "2", ...more });
 
 async function watching(onRequest: (socket: Socket, stream: number) => void = () => {}, own = settings()) {
   const frames: Frame[] = [];

@@ -187,8 +187,10 @@ export class Http2Session implements Waiting {
       return;
     }
     this.#pinged = true;
-    this.session.ping(() => {
-      this.#pinged = false;
+    this.session.ping((error) => {
+      if (error === null) this.#pinged = false;
+      // Node writes and reads no more after a fault of the peer, and does not say so.
+      else if (!this.session.destroyed) this.#give("broken", "the connection takes no ping any more");
     });
   }
 
