@@ -18,6 +18,7 @@ import { createProxy } from "./proxy/proxy.ts";
 import { createReport } from "./proxy/report.ts";
 import type { Scheduling } from "./scheduling/scheduling.ts";
 import { createOrigins } from "./upstream/origins.ts";
+import { createOriginsReport } from "./upstream/report.ts";
 
 export interface DataPathOptions {
   scheduling: Scheduling;
@@ -53,7 +54,7 @@ export interface DataPath {
 
 export function createDataPath(options: DataPathOptions): DataPath {
   const { scheduling, access, metrics, log, cookieSecret, clock, random, bind, drainDeadlineMs } = options;
-  const origins = createOrigins({ clock });
+  const origins = createOrigins({ clock, watcher: createOriginsReport(metrics, log) });
   const report = createReport(metrics, log, options.accessLog);
   const streamReport = createStreamReport(metrics, options.accessLog);
   const zones = createZones({ own: options.zone, metrics, log });

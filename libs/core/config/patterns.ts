@@ -113,6 +113,14 @@ export function canonicalAddress(text: string): string | null {
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : null;
 }
 
+/** Whether all addresses of a network are in another one. Both are valid. */
+export function networkHolds(wider: string, network: string): boolean {
+  const [address = "", bits = ""] = network.split("/");
+  const [, widerBits = ""] = wider.split("/");
+  const narrowed = canonicalNetwork(`${address}/${Math.min(Number(bits), Number(widerBits))}`);
+  return narrowed !== null && narrowed === canonicalNetwork(wider);
+}
+
 /** One spelling for each network, whatever stands behind its prefix; null for what is none. */
 export function canonicalNetwork(cidr: string): string | null {
   const [text = "", bits] = cidr.split("/");

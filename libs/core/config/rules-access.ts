@@ -1,7 +1,7 @@
 // What a schema cannot say of who may use a route: hashes, networks and URLs have their form, keys fit algorithms, and
 // no two parts claim one header. What could be a secret written in the wrong place is never part of a message.
 import { parseScrypt } from "../access/password-hash.ts";
-import { cidrFault } from "./patterns.ts";
+import { cidrFault, networkHolds } from "./patterns.ts";
 import { type Problem, pointer, shown } from "./problem.ts";
 import { DEFAULT_ALGORITHMS, DEFAULT_SECRET_ALGORITHMS } from "./resolve-access.ts";
 import { checked, entries, type Part, type Rule, readable, repeated, unreadable } from "./rule.ts";
@@ -22,6 +22,8 @@ const forEachAccess = (rule: (access: Access, at: At) => Iterable<Problem>): Rul
 export const ACCESS_RULES: Record<string, Rule> = {
   accessSaysSomething: forEachAccess(accessSaysSomething),
   accessNetworks: forEachAccess(accessNetworks),
+  somebodyMay: forEachAccess(somebodyMay),
+  consumersAreKnown: forEachAccess(consumersAreKnown),
   certificates: forEachAccess(certificates),
   apiKeys: forEachAccess(apiKeys),
   users: forEachAccess(users),
@@ -42,6 +44,17 @@ function* accessSaysSomething(access: Access, at: At) {
 function* accessNetworks({ allow, deny }: Access, at: At) {
   for (const [i, cidr] of entries(allow)) yield* checked(cidr, cidrFault, at("allow", i));
   for (const [i, cidr] of entries(deny)) yield* checked(cidr, cidrFault, at("deny", i));
+}
+
+/** All addresses; those of one family are never in a network of the other. */
+const EVERYWHERE = ["0.0.0.0/0", "::/0"];
+
+function* somebodyMay({ allow = EVERYWHERE, deny }: Access, at: At) {
+  if (!deny || ![...allow, ...deny].every((cidr) => cidr !== undefined && cidrFault(cidr) === null)) return;
+  const denied = deny as string[];
+  if (!(allow as string[]).every((network) => denied.some((wider) => networkHolds(wider, network)))) return;
+  const message = "takes everybody whom `allow` lets in, so that nobody may; lower it, or remove it";
+  yield { path: at("deny"), message };
 }
 
 const SHA256 = /^[0-9a-f]{64}$/i;
@@ -165,6 +178,12 @@ function* forwardAuthUrl({ forwardAuth }: Access, at: At) {
 }
 
 const IDENTITIES = ["apiKeys", "basic", "jwt", "clientCertificate"] as const;
+
+function* consumersAreKnown(access: Access, at: At) {
+  if (!("consumerHeader" in access) || IDENTITIES.some((identity) => identity in access)) return;
+  const message = `nobody says who the consumer is; \`access\` needs one of ${IDENTITIES.join(", ")}`;
+  yield { path: at("consumerHeader"), message };
+}
 
 function* rateLimits({ routes }: Parameters<Rule>[0]): Generator<Problem> {
   for (const [r, route] of entries(routes)) {

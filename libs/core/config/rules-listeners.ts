@@ -7,6 +7,7 @@ export const LISTENER_RULES: Record<string, Rule> = {
   tlsWhereItCanEnd,
   clientCertificates,
   distinctCertificates,
+  boundsPerAddress,
 };
 
 type Listener = Part<"listeners">;
@@ -58,5 +59,27 @@ function* distinctCertificates({ listeners }: Draft) {
   for (const [l, { tls }] of entries(listeners)) {
     const place = (c: number) => pointer("listeners", l, "tls", "certificates", c, "cert");
     yield* repeated(tls?.certificates ?? [], ({ cert }) => cert, place, "certificate");
+  }
+}
+
+/** Of one address no more can come than of all. */
+function* boundsPerAddress({ listeners }: Draft) {
+  for (const [l, { limits, streams, datagrams }] of entries(listeners)) {
+    const bounds = [
+      ["limits", "connectionsPerAddress", limits?.connectionsPerAddress, "connections", limits?.connections],
+      [
+        ...(["streams", "maxConnectionsPerAddress", streams?.maxConnectionsPerAddress] as const),
+        ...(["maxConnections", streams?.maxConnections] as const),
+      ],
+      [
+        ...(["datagrams", "maxSessionsPerAddress", datagrams?.maxSessionsPerAddress] as const),
+        ...(["maxSessions", datagrams?.maxSessions] as const),
+      ],
+    ] as const;
+    for (const [part, key, own, whole, all] of bounds) {
+      if (own === undefined || all === undefined || own <= all) continue;
+      const message = `${own} is never reached: ${whole} allows ${all} in all; lower it, or remove it`;
+      yield { path: pointer("listeners", l, part, key), message };
+    }
   }
 }

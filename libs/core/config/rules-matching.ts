@@ -34,6 +34,14 @@ export const MATCH_RULES: Record<string, Rule> = {
 
 const at = (r: number, ...parts: (string | number)[]) => pointer("routes", r, "match", ...parts);
 
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+
+/** A known one in other letters is another method, and nobody's. */
+function methodFault(method: string): string | null {
+  const known = METHODS.find((one) => one === method.toUpperCase());
+  return known === undefined || known === method ? null : `case matters; did you mean "${known}"?`;
+}
+
 function* routePatterns({ routes }: Draft) {
   for (const [r, { match }] of entries(routes)) {
     yield* checked(match?.host, hostFault, at(r, "host"));
@@ -46,6 +54,8 @@ function* routePatterns({ routes }: Draft) {
       (i) => at(r, "methods", i),
       "method",
     );
+    for (const [i, method] of entries(match?.methods))
+      yield* checked(method, methodFault, at(r, "methods", i));
     if (match && "path" in match && "pathRegex" in match) {
       yield { path: at(r, "pathRegex"), message: "a match has one of `path` and `pathRegex`; remove one" };
     }

@@ -20,6 +20,7 @@ export const RESILIENCE_RULES: Record<string, Rule> = {
   tlsNeedsTlsBackends: forEachPool(tlsNeedsTlsBackends),
   tlsFilesBelongTogether: forEachPool(tlsFilesBelongTogether),
   proxyProtocolOfOneClient: forEachPool(proxyProtocolOfOneClient),
+  timeoutsThatCount,
 };
 
 /** Of the first backend that could be read; null: there is none. */
@@ -49,7 +50,7 @@ function* oneFamilyPerPool(pool: Pool, at: At) {
 }
 
 /** Each has a meaning for HTTP only. */
-const HTTP_SETTINGS = ["http", "tls", "idleConnectionMs"] as const;
+const HTTP_SETTINGS = ["http", "tls", "idleConnectionMs", "hedge"] as const;
 
 function* settingsOfTheFamily(pool: Pool, at: At) {
   const family = familyOf(pool);
@@ -58,6 +59,10 @@ function* settingsOfTheFamily(pool: Pool, at: At) {
     if (pool[setting] === undefined) continue;
     const message = `backends of ${FAMILY_WORDS[family]} have no use for \`${setting}\`; remove it, or write their urls with http:// or https://`;
     yield { path: at(setting), message };
+  }
+  if (family === "udp" && pool.breaker !== undefined) {
+    const message = "counts connects, and datagrams have none; remove it";
+    yield { path: at("breaker"), message };
   }
 }
 
@@ -95,5 +100,21 @@ function* proxyProtocolOfOneClient(pool: Pool, at: At) {
   }
   if (familyOf(pool) === "udp") {
     yield { path, message: "is for connections; datagrams of udp:// backends have no place for it" };
+  }
+}
+
+/** What is said of a part of an answer, beside the bound of the whole. */
+const WITHIN_REQUEST = ["responseHeadersMs", "idleMs"] as const;
+
+function* timeoutsThatCount({ routes }: Parameters<Rule>[0]): Generator<Problem> {
+  for (const [r, { timeouts }] of entries(routes)) {
+    const requestMs = timeouts?.requestMs;
+    if (requestMs === undefined) continue;
+    for (const key of WITHIN_REQUEST) {
+      const ms = timeouts?.[key];
+      if (ms === undefined || ms <= requestMs) continue;
+      const message = `${ms} is never reached: requestMs ends every request after ${requestMs}; lower it, or remove it`;
+      yield { path: pointer("routes", r, "timeouts", key), message };
+    }
   }
 }

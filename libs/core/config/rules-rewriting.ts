@@ -4,7 +4,7 @@ import { capturingFault, compileCapturing } from "../regex/regex.ts";
 import { hostFault, pathFault, requestPathFault } from "./patterns.ts";
 import { type Problem, pointer, shown } from "./problem.ts";
 import { prefixOf } from "./resolve-routing.ts";
-import { checked, entries, type Part, type Rule, repeated } from "./rule.ts";
+import { checked, entries, type Part, type Rule, readable, repeated } from "./rule.ts";
 
 type Route = Part<"routes">;
 type Rewrite = NonNullable<Route["rewrite"]>;
@@ -26,6 +26,7 @@ export const REWRITING_RULES: Record<string, Rule> = {
   headerRules: forEachRoute(headerRules),
   redirects: forEachRoute(redirects),
   responses: forEachRoute(responses),
+  redirectsToItsOwnScheme,
 };
 
 /** Each pair decides the whole path, so that one of them would have no effect. */
@@ -65,6 +66,10 @@ function* rewritePaths({ rewrite, match }: Route, at: At) {
   const place = at("rewrite", "stripPrefix");
   if (stripPrefix !== true) yield* checked(stripPrefix, plainPathFault, place);
   if (stripPrefix === "/") yield { path: place, message: "a path without its / is none; remove it" };
+  else if (typeof stripPrefix === "string" && neverBegins(match, stripPrefix)) {
+    const message = `no path of the match \`${match?.path}\` begins with ${stripPrefix}, so nothing is stripped`;
+    yield { path: place, message };
+  }
   if (stripPrefix !== true || !match) return;
   if ("pathRegex" in match) {
     const message = "with `pathRegex` there is no prefix to strip; write it out, or use `regex`";
@@ -72,6 +77,14 @@ function* rewritePaths({ rewrite, match }: Route, at: At) {
   } else if (!("path" in match) || (match.path !== undefined && prefixOf(match.path).length < 2)) {
     yield { path: place, message: "the match has no prefix to strip; give it a `path` such as /api/*" };
   }
+}
+
+function neverBegins(match: Route["match"], stripped: string): boolean {
+  const prefix = stripped.replace(/\/$/, "");
+  if (!match || match.path === undefined || "pathRegex" in match) return false;
+  const matched = `${prefixOf(match.path)}/`;
+  const below = match.path.endsWith("/*") && `${prefix}/`.startsWith(matched);
+  return !below && !matched.startsWith(`${prefix}/`);
 }
 
 function* rewriteRegex({ rewrite }: Route, at: At) {
@@ -176,13 +189,31 @@ function* touchable(name: string, path: string): Generator<Problem> {
 
 const DESTINATION = ["scheme", "host", "port", "path"] as const;
 
-function* redirects({ redirect }: Route, at: At) {
+function* redirects({ redirect, match }: Route, at: At) {
   if (!redirect) return;
   yield* checked(redirect.host, namedHostFault(false), at("redirect", "host"));
   yield* checked(redirect.path, plainPathFault, at("redirect", "path"));
-  if (DESTINATION.some((key) => key in redirect)) return;
-  const message = "leads back to where the request came; give it a scheme, host, port or path";
+  const own = { host: match?.host?.toLowerCase(), path: match?.path };
+  const same = (key: (typeof DESTINATION)[number]) =>
+    (key === "host" && redirect.host !== undefined && redirect.host.toLowerCase() === own.host) ||
+    (key === "path" && redirect.path !== undefined && redirect.path === own.path);
+  if (DESTINATION.some((key) => key in redirect && !same(key))) return;
+  const message = "leads back to where the request came; give it another scheme, host, port or path";
   yield { path: at("redirect"), message };
+}
+
+/** TLS that ends before the gateway is unknown here: then a header such as X-Forwarded-Proto tells what is to be led on. */
+function* redirectsToItsOwnScheme({ listeners, routes }: Parameters<Rule>[0]) {
+  const carriers = listeners?.filter((listener) => listener?.protocol === "http");
+  if (!carriers?.length || !listeners?.every((one) => one !== undefined && readable(one, "protocol"))) return;
+  for (const [r, { redirect, match }] of entries(routes)) {
+    if (!redirect?.scheme || DESTINATION.some((key) => key !== "scheme" && key in redirect)) continue;
+    const own = carriers.filter((one) => match?.listener === undefined || one?.name === match.listener);
+    const schemes = own.map((one) => (one && "tls" in one ? "https" : "http"));
+    if (schemes.length === 0 || schemes.some((scheme) => scheme !== redirect.scheme)) continue;
+    const message = `its requests come by ${redirect.scheme} already, so it leads back to where they came`;
+    yield { path: pointer("routes", r, "redirect", "scheme"), message };
+  }
 }
 
 const BODILESS: readonly number[] = [204, 205, 304];

@@ -16,6 +16,7 @@ export const ROUTING_RULES: Record<string, Rule> = {
   boundBackends,
   poolsSpeakTheProtocol,
   splits,
+  mirrorsWatch,
   uniqueStickyCookies,
   ...REWRITING_RULES,
 };
@@ -163,6 +164,16 @@ function* splits({ routes }: Draft) {
     const weights = split?.pools?.map((one) => one?.weight);
     if (!weights?.every((weight) => weight === 0)) continue;
     yield { path: place(), message: "all weights are 0, so no pool would serve; give one a weight" };
+  }
+}
+
+function* mirrorsWatch({ routes }: Draft) {
+  for (const [r, route] of entries(routes)) {
+    const watching = route.mirror?.pool;
+    const serving = [...namedPools({ ...route, mirror: undefined })].map(([pool]) => pool);
+    if (watching === undefined || !serving.includes(watching)) continue;
+    const message = `pool ${shown(watching)} serves this route already and would do everything twice; name another one`;
+    yield { path: pointer("routes", r, "mirror", "pool"), message };
   }
 }
 

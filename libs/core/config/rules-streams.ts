@@ -7,6 +7,7 @@ import { protocolsOf } from "./rules-matching.ts";
 
 export const STREAM_RULES: Record<string, Rule> = {
   optionsOfProtocol,
+  hellosAreRead,
   proxyProtocolNetworks,
   optionsOfRequests,
   poolsWithoutRequests,
@@ -38,6 +39,14 @@ function* optionsOfProtocol({ listeners }: Draft) {
         message: `has no meaning with protocol ${protocol}: ${advice}`,
       };
     }
+  }
+}
+
+function* hellosAreRead({ listeners }: Draft) {
+  for (const [l, { protocol, streams }] of entries(listeners)) {
+    if (protocol !== "tcp" || !streams || !("helloTimeoutMs" in streams)) continue;
+    const message = "only a tls listener waits for a ClientHello; remove it";
+    yield { path: pointer("listeners", l, "streams", "helloTimeoutMs"), message };
   }
 }
 

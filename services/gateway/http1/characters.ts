@@ -28,34 +28,20 @@ export const isToken = (code: number): boolean => ((CLASSES[code] as number) & T
 /** Part of a field value: no control character but the tab. */
 export const isValue = (code: number): boolean => ((CLASSES[code] as number) & VALUE) !== 0;
 
-// The scans below are for sections as they were read, which are flat strings of one kind. On strings put together or cut
-// out in different ways each character would cost a look-up of the method: there the patterns at the end are cheaper.
-
-/** The first place from `start` to `end` that is no part of a token; `end` where there is none. */
-export function tokenEnd(text: string, start: number, end: number): number {
+/** The first place from `start` that is no part of a token; the length where there is none. */
+export function tokenEnd(text: string, start: number): number {
   let i = start;
-  while (i < end && ((CLASSES[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
+  while (i < text.length && isToken(text.charCodeAt(i))) i += 1;
   return i;
 }
 
-/** The first place from `start` to `end` that is no part of a field value; `end` where there is none. */
-export function valueEnd(text: string, start: number, end: number): number {
-  let i = start;
-  while (i < end && ((CLASSES[text.charCodeAt(i)] as number) & VALUE) !== 0) i += 1;
-  return i;
-}
-
-/** The first place from `start` to `end` that no target holds raw (a space, what is not ASCII); `end`: there is none. */
-export function targetEnd(text: string, start: number, end: number): number {
-  let i = start;
-  while (i < end && ((CLASSES[text.charCodeAt(i)] as number) & TARGET) !== 0) i += 1;
-  return i;
-}
+// Texts are looked through by patterns: character by character each one would cost a look-up of the method, since texts
+// are put together and cut out in many ways.
 
 /** Found in what cannot be a field value. */
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
-/** Found in what cannot be a request target or an authority. */
-const NO_TARGET = /[^\x21-\x7e\x80-\xff]/;
+/** Found in what cannot be a request target or an authority: a space, what is not ASCII. */
+const NO_TARGET = /[^\x21-\x7e]/;
 
 const TOKEN_ALONE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 

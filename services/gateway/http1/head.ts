@@ -2,7 +2,7 @@
 // is refused (RFC 9110, RFC 9112). Pure: text in, head or fault out.
 import type { Fields } from "../messages/fields.ts";
 import type { RequestHead, ResponseHead } from "../messages/message.ts";
-import { SPACE, TAB, targetEnd, tokenEnd, valueEnd } from "./characters.ts";
+import { canBeTarget, canBeToken, canBeValue, LF, SPACE, TAB, tokenEnd } from "./characters.ts";
 import {
   CONNECTION,
   CONTENT_LENGTH,
@@ -42,7 +42,6 @@ export interface ResponseReading {
   untilClose: boolean;
 }
 
-const COLON = 58;
 const SLASH = 47;
 /** What a target may be besides a path: an asterisk, or a URL with a host. */
 const OTHER_FORM = /^(?:\*$|[A-Za-z]+:\/\/[^/?#])/;
@@ -80,17 +79,17 @@ const found: Framing = {
 export function readRequestHead(text: string, limits: { headers: number }): RequestReading | HeadFault {
   let lineEnd = text.indexOf("\r\n");
   if (lineEnd === -1) lineEnd = text.length;
-  const methodEnd = tokenEnd(text, 0, lineEnd);
-  if (methodEnd === 0 || text.charCodeAt(methodEnd) !== SPACE)
-    return bad("the request line has no valid method");
+  const methodEnd = text.indexOf(" ");
+  const method = text.slice(0, Math.max(0, methodEnd));
+  if (methodEnd > lineEnd || !canBeToken(method)) return bad("the request line has no valid method");
   const targetStart = methodEnd + 1;
-  const end = targetEnd(text, targetStart, lineEnd);
-  if (end === targetStart || text.charCodeAt(end) !== SPACE) {
+  const end = text.indexOf(" ", targetStart);
+  const target = text.slice(targetStart, Math.max(targetStart, end));
+  if (target === "" || end > lineEnd || !canBeTarget(target)) {
     return bad("the request line has no valid target and version");
   }
-  const method = text.slice(0, methodEnd);
   if (method === "CONNECT") return { status: 501, text: "CONNECT is not offered here" };
-  if (text.charCodeAt(targetStart) !== SLASH && !OTHER_FORM.test(text.slice(targetStart, end))) {
+  if (text.charCodeAt(targetStart) !== SLASH && !OTHER_FORM.test(target)) {
     return bad("the request target is neither a path nor a URL nor an asterisk");
   }
   const version = requestVersion(text, end + 1, lineEnd);
@@ -98,7 +97,7 @@ export function readRequestHead(text: string, limits: { headers: number }): Requ
   const fields: Fields = [];
   const fault = readFields(text, lineEnd + 2, fields, limits.headers);
   if (fault !== null) return { status: fault === TOO_MANY ? 431 : 400, text: fault };
-  return frameRequest(method, text.slice(targetStart, end), version, fields);
+  return frameRequest(method, target, version, fields);
 }
 
 function frameRequest(
@@ -145,8 +144,8 @@ export function readResponseHead(
   if (version === null) return "it is not HTTP/1.0 or HTTP/1.1";
   const status = statusAt(text, lineEnd);
   if (status === -1) return "its status is not a number of three digits";
-  if (valueEnd(text, 12, lineEnd) < lineEnd) return "its reason phrase holds a control character";
   const reason = text.slice(13, lineEnd);
+  if (!canBeValue(reason)) return "its reason phrase holds a control character";
   const fields: Fields = [];
   const fault = readFields(text, lineEnd + 2, fields, limits.headers);
   if (fault !== null) return fault;
@@ -222,6 +221,7 @@ export function readTrailers(text: string, fields: Fields, limit: number): strin
   return readFields(text, 0, fields, limit);
 }
 
+const BAD_VALUE = "a header's value holds a control character or a bare line break";
 const TOO_MANY = "there are too many headers";
 
 /** Fills `fields` and `found`. @returns the fault, where there is one */
@@ -230,18 +230,18 @@ function readFields(text: string, start: number, fields: Fields, limit: number):
   let left = limit;
   for (let at = start; at < text.length; ) {
     if (left-- === 0) return TOO_MANY;
-    const colon = tokenEnd(text, at, text.length);
-    const name = text.charCodeAt(colon) === COLON ? nameOf(text.slice(at, colon)) : null;
-    if (name === null) return nameFault(text, at, colon);
+    const colon = text.indexOf(":", at);
+    const name = colon === -1 ? null : nameOf(text.slice(at, colon));
+    if (name === null) return nameFault(text, at, tokenEnd(text, at));
+    let end = text.indexOf("\r", colon);
+    if (end === -1) end = text.length;
+    else if (text.charCodeAt(end + 1) !== LF) return BAD_VALUE;
     let first = colon + 1;
     while (isBlank(text.charCodeAt(first))) first += 1;
-    const end = valueEnd(text, first, text.length);
-    if (end < text.length && !text.startsWith("\r\n", end)) {
-      return "a header's value holds a control character or a bare line break";
-    }
     let last = end;
     while (last > first && isBlank(text.charCodeAt(last - 1))) last -= 1;
     const value = text.slice(first, last);
+    if (!canBeValue(value)) return BAD_VALUE;
     fields.push(name.written, name.lower, value);
     if (name.kind !== 0) note(name.kind, value);
     at = end + 2;
@@ -362,14 +362,18 @@ export function hasMember(list: string, member: string): boolean {
     .some((one) => one.trim() === member);
 }
 
-/**
- * What the client wants to switch to. Versions of HTTP are no such thing: behind a tunnel to h2c requests would reach
- * the backend that no route has let through.
- */
+/** What the client wants to switch to. */
 function upgradeOf(connection: string | null, upgrade: string | null): string | null {
-  if (upgrade === null || connection === null || upgrade === "") return null;
-  if (!hasMember(connection, "upgrade")) return null;
-  const lower = upgrade.toLowerCase();
+  if (upgrade === null || connection === null || !hasMember(connection, "upgrade")) return null;
+  return switchTo(upgrade);
+}
+
+/**
+ * A list of protocols in lower case, where a client may switch to each of them. Versions of HTTP are no such thing:
+ * behind a tunnel to h2c requests would reach the backend that no route has let through.
+ */
+export function switchTo(protocols: string): string | null {
+  const lower = protocols.toLowerCase();
   const names = lower.split(",").map((one) => one.trim());
   return names.some((name) => name === "" || /^(?:h2|http|tls)/.test(name)) ? null : lower;
 }

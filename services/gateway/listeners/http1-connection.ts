@@ -7,7 +7,6 @@ import { readRequestHead } from "../http1/head.ts";
 import { INCOMPLETE, SectionReader, TOO_LARGE } from "../http1/section.ts";
 import { refusalText } from "../http1/write.ts";
 import type { ClientConnection } from "../messages/incoming.ts";
-import { handOn } from "../messages/lending.ts";
 import type { HttpConnection, HttpServing } from "./http-connection.ts";
 import { Exchange, type Turn } from "./http1-exchange.ts";
 import { Input } from "./http1-input.ts";
@@ -167,8 +166,7 @@ class Http1Connection implements HttpConnection, Turn, BodySink, Timed {
       this.#dropped += chunk.length;
       return true;
     }
-    handOn(chunk);
-    exchange.events.onClientData(chunk);
+    exchange.receive(chunk);
     return exchange.reading && this.#exchange === exchange;
   }
 

@@ -12,7 +12,7 @@ import {
 } from "../http1/write.ts";
 import type { Fields } from "../messages/fields.ts";
 import type { ClientConnection, ClientEvents, Incoming } from "../messages/incoming.ts";
-import { settle, settleSent } from "../messages/lending.ts";
+import { handOn, settle, settleSent } from "../messages/lending.ts";
 import { hasNoBody, type RequestHead, type ResponseHead } from "../messages/message.ts";
 
 /**
@@ -93,6 +93,12 @@ export class Exchange implements Incoming {
     this.#over = true;
     this.events = NOBODY;
     this.#held = "";
+  }
+
+  /** A part of the body has come. */
+  receive(chunk: Buffer): void {
+    handOn(chunk);
+    this.events.onClientData(chunk);
   }
 
   /** The client has sent what cannot be understood, or nothing for too long; an answer may still be written. */

@@ -25,7 +25,7 @@ export function responseHeaders(head: ResponseHead, request: RequestHead): strin
 
 /** Several fields of one name become one entry with a list. */
 export function headerObject(fields: Fields): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
+  const headers: OutgoingHttpHeaders = Object.create(null); // any name may come
   for (let i = 0; i < fields.length; i += STEP) {
     const name = fields[i + 1] as string;
     const value = fields[i + 2] as string;

@@ -104,6 +104,15 @@ describe("the header section of an answer in HTTP/2", () => {
     });
   });
 
+  it("keeps fields whose names mean something to JavaScript", () => {
+    const fields = ["constructor", "__proto__", "tostring"].flatMap((name) => [name, name, "1"]);
+    expect(Object.entries(headerObject(fields))).toEqual([
+      ["constructor", "1"],
+      ["__proto__", "1"],
+      ["tostring", "1"],
+    ]);
+  });
+
   it.each([
     [{}, false],
     [{ bodyLength: Number.POSITIVE_INFINITY }, true],

@@ -2,6 +2,7 @@
 // request's head, cookie crumbs one field, and a WebSocket asked for by extended CONNECT (RFC 8441) an upgrade.
 import { randomBytes } from "node:crypto";
 import type { HttpLimits } from "@evenkeel/core/config/resolve-listeners.ts";
+import { switchTo } from "../http1/head.ts";
 import { addField, type Fields, fieldOf } from "../messages/fields.ts";
 import type { RequestHead } from "../messages/message.ts";
 
@@ -94,10 +95,11 @@ function bodyLength(fields: Fields): number | null {
   return /^\d{1,15}$/.test(told) ? Number(told) : null;
 }
 
-/** Reads like an HTTP/1 upgrade, so that it can be served by a backend that knows no other. */
-function asUpgrade(head: RequestHead, protocol: string): RequestHead {
+/** Reads like an HTTP/1 upgrade, so that it can be served by a backend that knows no other; but names one protocol. */
+function asUpgrade(head: RequestHead, protocol: string): RequestHead | number {
   head.method = "GET";
-  head.upgrade = protocol.toLowerCase();
+  head.upgrade = protocol.includes(",") ? null : switchTo(protocol);
+  if (head.upgrade === null) return 501;
   if (head.upgrade === "websocket" && fieldOf(head.fields, "sec-websocket-key") === undefined) {
     addField(head.fields, "sec-websocket-key", randomBytes(16).toString("base64"));
   }

@@ -53,6 +53,13 @@ describe("what HTTP/2 forbids", () => {
       ],
       501,
     ],
+    ...["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "tls/1.2"].map(
+      (protocol): [string, FieldList, number] => [
+        `a switch to ${protocol}`,
+        [[":method", "CONNECT"], ...without(":method"), [":protocol", protocol]],
+        501,
+      ],
+    ),
     ["a protocol without CONNECT", [...GET, [":protocol", "websocket"]], "reset"],
     ["a length that is none", [...POST, ["content-length", "1x"]], "reset"],
     ["two lengths", [...POST, ["content-length", "1"], ["content-length", "2"]], "reset"],

@@ -107,6 +107,17 @@ describe("an HTTP/2 answer", () => {
     });
     expect((await ask(server.port, { ":path": "/999" })).headers[":status"]).toBe(502);
     await expect(ask(server.port, { ":path": "/" })).rejects.toThrow("INTERNAL_ERROR");
+    expect(server.requests[1]?.told).toEqual([]); // it had ended its answer
+  });
+
+  it("that HTTP/2 has no form for is given up: whoever goes on with it is told so, once", async () => {
+    const server = await startHttp2(({ incoming }) => {
+      incoming.sendHead(headOf(Number.POSITIVE_INFINITY, ["x a", "x a", "1"]));
+      incoming.write(Buffer.from("part"));
+    });
+    await expect(ask(server.port, {})).rejects.toThrow("INTERNAL_ERROR");
+    await until(() => server.requests[0]?.told.length === 1);
+    expect(server.requests[0]?.told).toEqual([expect.stringContaining("gone: the stream was closed")]);
   });
 
   it("waits for a client that reads slowly, and goes on when it reads", async () => {

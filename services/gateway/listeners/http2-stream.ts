@@ -130,7 +130,7 @@ export class Http2Request implements Incoming {
     try {
       this.#stream.respond(responseHeaders(head, this.head), { endStream, waitForTrailers });
     } catch {
-      this.abort(); // a field that HTTP/2 has no form for
+      this.#cut(); // a field that HTTP/2 has no form for
       return false;
     }
     this.#answered = true;
@@ -158,7 +158,10 @@ export class Http2Request implements Incoming {
     if (this.#over) return;
     const bare = this.#held !== null && trailers === null;
     this.#trailers = trailers;
-    if (!this.#respond(bare, trailers !== null)) return;
+    if (!this.#respond(bare, trailers !== null)) {
+      if (this.#aborted) this.#over = true;
+      return;
+    }
     if (this.#tunnel) {
       this.#endTunnel();
       return;
@@ -191,8 +194,12 @@ export class Http2Request implements Incoming {
   abort(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#cut();
+  }
+
+  #cut(): void {
     this.#aborted = true;
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR);
+    setImmediate(closeNow, this.#stream, NGHTTP2_INTERNAL_ERROR);
   }
 
   #wait(mustSend: boolean, mustRead: boolean): void {
@@ -218,7 +225,7 @@ export class Http2Request implements Incoming {
 
   #leave(): void {
     this.#gone("the client closed the connection");
-    this.#stream.close(NGHTTP2_CANCEL);
+    setImmediate(closeNow, this.#stream, NGHTTP2_CANCEL);
   }
 
   /** Cuts the stream off when the client has kept it waiting for too long. */
@@ -233,7 +240,7 @@ export class Http2Request implements Incoming {
       ? "the client read nothing for too long"
       : "the client sent nothing for too long";
     this.#gone(reason);
-    this.#stream.close(NGHTTP2_CANCEL);
+    setImmediate(closeNow, this.#stream, NGHTTP2_CANCEL);
   }
 
   #gone(reason: string): void {
@@ -276,7 +283,7 @@ export class Http2Request implements Incoming {
     try {
       this.#stream.sendTrailers(headerObject(this.#trailers ?? []));
     } catch {
-      this.#stream.close(NGHTTP2_INTERNAL_ERROR); // a field that HTTP/2 has no form for
+      setImmediate(closeNow, this.#stream, NGHTTP2_INTERNAL_ERROR); // a field that HTTP/2 has no form for
     }
   }
 
@@ -345,3 +352,8 @@ const CODES = [
 ];
 
 const codeName = (code: number | undefined): string => CODES[code ?? 0] ?? `code ${code}`;
+
+/** Never while frames are being read: Node ends the process when a stream is closed then whose trailers are due. */
+function closeNow(stream: ServerHttp2Stream, code: number): void {
+  if (!stream.destroyed) stream.close(code);
+}

@@ -69,6 +69,7 @@ export interface Incoming {
 
 /** Whoever serves the request. Nothing is called after `end`, `abort`, `onClientGone` or `onClientFault`. */
 export interface ClientEvents {
+  /** The chunk belongs to the receiver; one that was passed on to a `write` is not to be used any more. */
   onClientData(chunk: Buffer): void;
   /** @param trailers those of the request; null: none */
   onClientEnd(trailers: Fields | null): void;

@@ -72,7 +72,7 @@ export interface BackendEvents {
   onBackendInterim(status: number, fields: Fields): void;
   /** Once. With `tunnel` the backend has switched to the protocol that was asked for. */
   onBackendHead(head: ResponseHead): void;
-  /** The chunk belongs to the receiver. */
+  /** The chunk belongs to the receiver; one that was passed on to a `write` is not to be used any more. */
   onBackendData(chunk: Buffer): void;
   /** For now no more is at hand: what was held back may go out. */
   onBackendFlush(): void;

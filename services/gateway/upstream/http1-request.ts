@@ -8,11 +8,9 @@ import type { Fields } from "../messages/fields.ts";
 import { handOn, lend, settleSent, takeBack } from "../messages/lending.ts";
 import type { BackendEvents, ClientAddress, Fault, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
 import type { Carried, Http1Connection } from "./http1-connection.ts";
+import { writeWhole } from "./http1-whole.ts";
 import { MAX_INTERIMS, STALE_WITHIN_MS } from "./limits.ts";
 import { type Sweep, Wait } from "./sweep.ts";
-
-/** Bodies up to this many bytes are copied behind the header section: cheaper than a second piece for the system. */
-const JOINED_BYTES = 16 * 1024;
 
 /** In place of bytes still to be written: no more is written into a tunnel. */
 const ENDED = -1;
@@ -89,7 +87,7 @@ export class Http1Request implements Outgoing, Carried, BodySink {
     this.sent = true;
     this.#wait.begin();
     if (body !== null && body.length > 0) {
-      writeWhole(connection, text, body);
+      writeWhole(socket, text, body);
     } else if (this.#toSend === 0) {
       socket.write(text, "latin1");
     } else {
@@ -103,14 +101,10 @@ export class Http1Request implements Outgoing, Carried, BodySink {
 
   onReady(): void {
     if (this.#phase === "head") this.#events.onBackendReady();
-    process.nextTick(uncorkLater, this); // the body comes on as late
+    process.nextTick(uncorkLater, this); // a client's connection reads on as late
   }
 
-  onAnnounced(): void {
-    this.#uncork();
-  }
-
-  #uncork(): void {
+  uncork(): void {
     if (!this.#corked) return;
     this.#corked = false;
     this.#connection?.socket.uncork();
@@ -137,7 +131,7 @@ export class Http1Request implements Outgoing, Carried, BodySink {
 
   #writeBytes({ socket }: Http1Connection, chunk: Buffer): boolean {
     const goOn = socket.write(chunk);
-    this.#uncork();
+    this.uncork();
     return this.#noted(goOn, chunk, socket);
   }
 
@@ -154,7 +148,7 @@ export class Http1Request implements Outgoing, Carried, BodySink {
     socket.write(chunk);
     const goOn = socket.write("\r\n", "latin1");
     socket.uncork();
-    this.#uncork();
+    this.uncork();
     return this.#noted(goOn, chunk, socket);
   }
 
@@ -388,21 +382,7 @@ export class Http1Request implements Outgoing, Carried, BodySink {
 
 const announce = (request: Http1Request): void => request.onReady();
 
-const uncorkLater = (request: Http1Request): void => request.onAnnounced();
+const uncorkLater = (request: Http1Request): void => request.uncork();
 
 const failLater = (request: Http1Request, detail: string, fault: Fault = "unsendable"): void =>
   request.failAtOnce(fault, detail);
-
-function writeWhole({ socket }: Http1Connection, text: string, body: Buffer): void {
-  if (body.length > JOINED_BYTES) {
-    socket.cork();
-    socket.write(text, "latin1");
-    socket.write(body);
-    socket.uncork();
-    return;
-  }
-  const whole = Buffer.allocUnsafe(text.length + body.length);
-  whole.write(text, 0, "latin1");
-  body.copy(whole, text.length);
-  socket.write(whole);
-}

@@ -1,6 +1,6 @@
 // Header sections between our flat lists and HTTP/2 (RFC 9113, 8.2 and 8.3; RFC 8441 for what is switched to).
 import { createHash } from "node:crypto";
-import { targetEnd, tokenEnd, valueEnd } from "../http1/characters.ts";
+import { canBeTarget, canBeToken, canBeValue } from "../http1/characters.ts";
 import { mayTrail, UnsendableError } from "../http1/write.ts";
 import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
@@ -23,9 +23,9 @@ const EXPECT_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 /** Names and values in turn, pseudo fields first. @throws UnsendableError */
 export function requestHeaders(request: OutgoingRequest): string[] {
   const { method, target, authority, scheme, fields, upgrade, bodyLength } = request;
-  if (method === "" || tokenEnd(method, 0, method.length) < method.length) refuse("method");
-  if (target === "" || targetEnd(target, 0, target.length) < target.length) refuse("target");
-  if (targetEnd(authority, 0, authority.length) < authority.length) refuse("authority");
+  if (!canBeToken(method)) refuse("method");
+  if (target === "" || !canBeTarget(target)) refuse("target");
+  if (!canBeTarget(authority)) refuse("authority");
   const headers = [":method", upgrade === null ? method : "CONNECT"];
   if (upgrade !== null) headers.push(":protocol", upgrade);
   headers.push(":scheme", scheme, ":authority", authority, ":path", target);
@@ -49,8 +49,8 @@ export function requestHeaders(request: OutgoingRequest): string[] {
 
 /** HTTP/2 could carry other characters; a backend that passes the request on in HTTP/1 would make more of them. */
 function checkField(name: string, value: string): void {
-  if (name === "" || tokenEnd(name, 0, name.length) < name.length) refuse("name of a field");
-  if (valueEnd(value, 0, value.length) < value.length) refuse(`value of ${name}`);
+  if (!canBeToken(name)) refuse("name of a field");
+  if (!canBeValue(value)) refuse(`value of ${name}`);
 }
 
 function refuse(part: string): never {

@@ -99,7 +99,7 @@ async function backendOf() {
     for (const bytes of next.bytes) socket.write(bytes);
     socket.end();
   });
-  const { origin, pass, looked } = over2(backend.url);
+  const { origin, pass } = over2(backend.url);
   return {
     origin,
     /** Some frames make Node fall silent; a ping finds it out. */
@@ -107,9 +107,8 @@ async function backendOf() {
       const soon = Date.now() + SOON_MS;
       await eventually(() => receiver.over || Date.now() > soon, "a while");
       for (let i = 0; i < 3 && !receiver.over; i += 1) {
-        await looked();
         pass(PING_MS);
-        if (!receiver.over) await looked();
+        await eventually(() => receiver.over || Date.now() > soon + 4 * i * SOON_MS, "a while");
       }
       await eventually(() => receiver.over, "the end of the request");
     },

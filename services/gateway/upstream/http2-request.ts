@@ -228,8 +228,17 @@ export class Http2Request implements Outgoing, Carried {
   }
 
   onSessionClosed(fault: Fault): void {
-    // Its own stream knows more, and says it in a moment.
     if (this.#stream === null) this.fail(fault, "the connection was closed");
+    // Its own stream knows more, and says it in a moment; but not after every breach of the rules by the backend.
+    else setImmediate(outlive, this);
+  }
+
+  /** Its connection is closed. What is complete and only not read yet stays. */
+  onOutlived(): void {
+    const stream = this.#stream;
+    if (stream === null || stream.closed || (this.#ended && this.#phase !== "half-closed")) return;
+    this.#onClose(stream);
+    stream.destroy();
   }
 
   onSweep(nowMs: number): void {
@@ -294,6 +303,7 @@ function cancelNow(stream: ClientHttp2Stream): void {
 }
 
 const announce = (request: Http2Request): void => request.onReady();
+const outlive = (request: Http2Request): void => request.onOutlived();
 const failUnsent = (request: Http2Request): void => request.fail("unprocessed", "the connection was closed");
 const failLater = (request: Http2Request, detail: string): void => request.failUnsendable(detail);
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PoolDocument } from "@evenkeel/core/config/schema.ts";
 import { describe, expect, it } from "vitest";
-import { createOrigins } from "./origins.ts";
+import { createOrigins, SILENT } from "./origins.ts";
 import {
   answering,
   ask,
@@ -19,7 +19,7 @@ import {
 } from "./test-support/world.ts";
 
 function opened() {
-  const origins = createOrigins({ clock: () => performance.now() });
+  const origins = createOrigins({ clock: () => performance.now(), watcher: SILENT });
   onCleanup(() => origins.close());
   return origins;
 }

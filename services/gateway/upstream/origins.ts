@@ -14,7 +14,7 @@ export interface OriginsOptions {
   /** ms, monotonic */
   clock: () => number;
   /** Told of TLS files that change. */
-  watcher?: TlsFilesWatcher;
+  watcher: TlsFilesWatcher;
 }
 
 export interface Origins {
@@ -43,7 +43,7 @@ interface PoolOrigins {
   byUrl: Map<string, Origin>;
 }
 
-export function createOrigins({ clock, watcher = SILENT }: OriginsOptions): Origins {
+export function createOrigins({ clock, watcher }: OriginsOptions): Origins {
   const sweep = new Sweep(clock);
   /** By all that makes connections differ, so that pools share those that do not. */
   const clients = new Map<string, Client>();
@@ -153,7 +153,7 @@ function keyOf({ settings }: PoolOrigins, { tls, ...others }: OriginSettings): s
   return JSON.stringify([origin, settings.http, tls?.digest ?? null, Object.values(rest)]);
 }
 
-const SILENT: TlsFilesWatcher = { onTlsState() {}, onTlsReload() {} };
+export const SILENT: TlsFilesWatcher = { onTlsState() {}, onTlsReload() {} };
 
 /** Answers every request with one fault. */
 class FaultyOrigin implements Origin {

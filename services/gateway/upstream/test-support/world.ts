@@ -8,7 +8,7 @@ import { afterEach } from "vitest";
 import type { Fields } from "../../messages/fields.ts";
 import type { ResponseHead } from "../../messages/message.ts";
 import type { BackendEvents, Fault, Origin, Outgoing, OutgoingRequest } from "../../messages/outgoing.ts";
-import { createOrigins, type Origins } from "../origins.ts";
+import { createOrigins, type Origins, SILENT } from "../origins.ts";
 
 const WAIT_MS = 5_000;
 
@@ -118,7 +118,7 @@ export function worldOf(url: string, more: Partial<PoolDocument> = {}): World {
     looks += 1;
     return nowMs + performance.now() - startedMs;
   };
-  const origins = createOrigins({ clock });
+  const origins = createOrigins({ clock, watcher: SILENT });
   onCleanup(() => origins.close());
   const errors = origins.configure([poolOf(url, more)]);
   if (errors.length > 0) throw new Error(errors.join("\n"));
