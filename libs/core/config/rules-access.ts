@@ -36,8 +36,11 @@ export const ACCESS_RULES: Record<string, Rule> = {
   ...HEADER_RULES,
 };
 
+const saysSomething = (access: Access): boolean =>
+  Object.keys(access).some((key) => key !== "consumerHeader");
+
 function* accessSaysSomething(access: Access, at: At) {
-  if (Object.keys(access).some((key) => key !== "consumerHeader")) return;
+  if (saysSomething(access)) return;
   yield { path: at(), message: "says nothing, so that everybody may; name who may, or remove it" };
 }
 
@@ -180,7 +183,8 @@ function* forwardAuthUrl({ forwardAuth }: Access, at: At) {
 const IDENTITIES = ["apiKeys", "basic", "jwt", "clientCertificate"] as const;
 
 function* consumersAreKnown(access: Access, at: At) {
-  if (!("consumerHeader" in access) || IDENTITIES.some((identity) => identity in access)) return;
+  if (!("consumerHeader" in access) || !saysSomething(access)) return;
+  if (IDENTITIES.some((identity) => identity in access)) return;
   const message = `nobody says who the consumer is; \`access\` needs one of ${IDENTITIES.join(", ")}`;
   yield { path: at("consumerHeader"), message };
 }
