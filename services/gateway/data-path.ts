@@ -67,6 +67,12 @@ export function createDataPath(options: DataPathOptions): DataPath {
     ...{ scheduling, report: streamReport, retries: report, clock, bind },
     openTls: ({ name }, settings) => createTlsContexts({ name, tls: settings, protocols: [], ...tls }),
   });
+  const failing = metrics.gauge(
+    "evenkeel_gateway_listeners_failing",
+    "Listeners of the configuration that are not open, or not as configured; they are tried again",
+    [],
+    "max",
+  );
   const listeners = createListeners({
     openers: {
       http: createHttpOpener({
@@ -79,7 +85,10 @@ export function createDataPath(options: DataPathOptions): DataPath {
     },
     portOffset: options.portOffset,
     closeDeadlineMs: drainDeadlineMs,
+    onFailing: (count) => failing.set(count),
   });
+  /** Every listener of one configuration has been open. */
+  let welcome = false;
   let state: "waiting" | "serving" | "draining" = "waiting";
 
   return {
@@ -98,9 +107,10 @@ export function createDataPath(options: DataPathOptions): DataPath {
     notReady() {
       if (state === "waiting") return "no configuration yet";
       if (state === "draining") return "draining";
-      const [failure] = listeners.failing();
-      if (failure) return failure.message;
-      return listeners.open().length > 0 ? null : "no listener is open";
+      if (listeners.open().length === 0) return listeners.failing()[0]?.message ?? "no listener is open";
+      // Once it serves, a listener of a later configuration that cannot be opened is no reason to lose the others.
+      welcome ||= listeners.failing().length === 0;
+      return welcome ? null : (listeners.failing()[0]?.message ?? null);
     },
     async drain() {
       state = "draining";

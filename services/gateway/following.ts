@@ -28,7 +28,7 @@ export function followConfig({ serving, workers, prefix, log }: FollowingOptions
   const use = async ({ version, document }: AppliedConfig): Promise<Config> => {
     const { config, errors } = await serving.configure(document);
     log.info({ version, listeners: serving.listeners() }, "configuration applied");
-    for (const error of errors) log.error({ reason: error.message }, "listener not open");
+    for (const error of errors) log.error({ reason: error.message }, "listener not as configured");
     if (errors[0]) started.reject(errors[0]);
     return config;
   };

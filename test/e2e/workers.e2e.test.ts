@@ -260,7 +260,7 @@ describe("the number of processes", () => {
       timeoutMs: 10_000,
       what: "three processes on the new address",
     });
-    expect(cluster.log()).not.toContain("listener not open");
+    expect(cluster.log()).not.toContain("listener not as configured");
     expect((await client.get(one.urls[0] as string)).status).toBe(200);
   });
 });

@@ -26,6 +26,7 @@ describe("the url of a backend", () => {
   test.each([
     ["ftp://h:1", 'scheme "ftp" is not supported'],
     ["tcp://h", "has no port: tcp has none of its own, so write tcp://h:5432"],
+    ["udp://h", "has no port: udp has none of its own, so write udp://h:53"],
     ["udp://[::1]", "has no port"],
     ["tcp://h:0", 'port "0"'],
     ["tcp://u:p@h:1", "credentials"],

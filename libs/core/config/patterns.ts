@@ -30,7 +30,7 @@ export const originFault: Check = (text) => {
   if (port !== undefined && !isPort(port)) return `port "${port}" is not a whole number from 1 to 65535`;
   if (/\s/.test(text) || !URL.canParse(`http://${rest}`)) return "has no valid host name or address";
   if (port === undefined && !scheme.startsWith("http")) {
-    return `has no port: ${scheme} has none of its own, so write ${scheme}://${authority}:5432`;
+    return `has no port: ${scheme} has none of its own, so write ${scheme}://${authority}:${scheme === "udp" ? 53 : 5432}`;
   }
   return null;
 };
@@ -117,7 +117,8 @@ export function canonicalAddress(text: string): string | null {
 export function networkHolds(wider: string, network: string): boolean {
   const [address = "", bits = ""] = network.split("/");
   const [, widerBits = ""] = wider.split("/");
-  const narrowed = canonicalNetwork(`${address}/${Math.min(Number(bits), Number(widerBits))}`);
+  if (Number(widerBits) > Number(bits)) return false;
+  const narrowed = canonicalNetwork(`${address}/${widerBits}`);
   return narrowed !== null && narrowed === canonicalNetwork(wider);
 }
 

@@ -139,6 +139,14 @@ describe("contradictions", () => {
       "/listeners/0/datagrams/maxSessionsPerAddress: 20 is never reached",
     ],
     [
+      "a host where only server names are seen",
+      {
+        ...{ listener: { name: "mail", protocol: "tls", port: 1 }, pools: [pool("p", "tcp://a:1")] },
+        route: { match: { listener: "mail", host: "mail.example.com" } },
+      },
+      "only HTTP has it; remove it, or use `sni`",
+    ],
+    [
       "a wait for a ClientHello that nobody sends",
       { listener: { name: "db", protocol: "tcp", port: 1, streams: { helloTimeoutMs: 100 } } },
       "/listeners/0/streams/helloTimeoutMs: only a tls listener waits",

@@ -191,7 +191,10 @@ function* conditionsOfTheProtocol(draft: Draft) {
     }
     if (protocol === "http") continue;
     const why = `has no meaning on ${protocol} listener "${match.listener}": only HTTP has it; remove it`;
-    for (const key of HTTP_CONDITIONS) if (key in match) yield { path: at(r, key), message: why };
+    for (const key of HTTP_CONDITIONS) {
+      const advice = key === "host" && protocol === "tls" ? ", or use `sni`" : "";
+      if (key in match) yield { path: at(r, key), message: `${why}${advice}` };
+    }
     for (const key of HTTP_FIELDS) if (key in route) yield { path: pointer("routes", r, key), message: why };
   }
 }

@@ -86,7 +86,7 @@ describe("how backends are spoken to", () => {
     [
       "a version of HTTP that is a number",
       { ...of("http://a"), http: 2 },
-      '/pools/0/http: must be one of "1.1", "2", got 2',
+      '/pools/0/http: must be one of "1.1", "2", got 2; YAML takes it for a number, so put it in quotes',
     ],
     [
       "an unknown version of TLS",

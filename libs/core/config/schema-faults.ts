@@ -98,7 +98,10 @@ function unknownKey(path: string, schemaPath: string): string {
 }
 
 function notAllowed(allowed: readonly unknown[], got: unknown): string {
-  const hint = typeof got === "string" ? didYouMean(got, allowed.map(String)) : "";
+  const quoted = allowed.find((one) => typeof one !== typeof got && String(one) === String(got));
+  const known = typeof got === "string" ? didYouMean(got, allowed.map(String)) : "";
+  const hint =
+    typeof quoted === "string" ? `; YAML takes it for a ${typeof got}, so put it in quotes` : known;
   const words = allowed.map(shown).join(", ");
   return `must be ${allowed.length === 1 ? words : `one of ${words}`}, got ${shown(got)}${hint}`;
 }

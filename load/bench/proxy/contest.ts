@@ -125,7 +125,7 @@ async function measureRounds(
     const row: Round[] = [];
     for (const contender of contenders) {
       const one = await measureRound(contender, load, taskOf(contender, roundMs));
-      const said = `${one.cpuUs.toFixed(1)} µs, ${one.perSecond.toFixed(0)}/s, p99 at half ${one.p99Ms.toFixed(2)} ms`;
+      const said = `${one.cpuUs.toFixed(1)} µs, ${one.perSecond.toFixed(0)}/s, p99 at half ${Number.isNaN(one.p99Ms) ? "not kept up" : `${one.p99Ms.toFixed(2)} ms`}`;
       progress(`${contender.name}, round ${round} of ${rounds}: ${said}`);
       row.push(one);
     }

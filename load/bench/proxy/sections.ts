@@ -28,8 +28,8 @@ const CONNECTIONS = 64;
 const SMALL_BYTES = 12;
 const LARGE_BYTES = 64 * 1024;
 const UPLOAD_BYTES = 1024 * 1024;
-const FULL = { rounds: 5, warmUpMs: 3_000, roundMs: 4_000 };
-const QUICK = { rounds: 3, warmUpMs: 2_000, roundMs: 1_000 };
+const FULL = { rounds: 3, warmUpMs: 3_000, roundMs: 4_000 };
+const QUICK = { rounds: 2, warmUpMs: 2_000, roundMs: 1_000 };
 
 const MIB = 1024 * 1024;
 const GROWTH = {

@@ -235,7 +235,7 @@ describe("a route's rate limit", () => {
     const access = compile(limited(), services);
     services.redis.status = "reconnecting";
     for (let i = 0; i < 10; i += 1) {
-      const told = askAtOnce(access);
+      const told = askAtOnce(access, { client: `192.0.2.${i}` });
       expect(told?.refusal).toBeNull();
       expect(told?.grant).toBeNull();
     }

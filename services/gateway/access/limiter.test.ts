@@ -104,7 +104,7 @@ describe("the limiter", () => {
     const { take, told, calls, state, lines, breakDown } = setUp();
     await breakDown();
     const made = calls.length;
-    for (let i = 0; i < 100; i += 1) take();
+    for (let i = 0; i < 100; i += 1) take(`key ${i}`);
     expect(calls).toHaveLength(made);
     expect(told.slice(-100)).toEqual(new Array(100).fill(null));
     expect(state.uncounted).toBe(100 + FAILURES_MAX);
@@ -144,6 +144,23 @@ describe("the limiter", () => {
     const made = calls.length;
     take();
     expect(calls).toHaveLength(made);
+  });
+
+  it("bounds what passes meanwhile by what this process alone has let pass", async () => {
+    const { take, told, calls, state } = setUp();
+    for (let i = 0; i < 100; i += 1) take("flood");
+    expect(calls).toHaveLength(100);
+    await pass(LIMIT_TIMEOUT_MS + 2);
+    const passed = () => told.filter((verdict) => verdict === null).length;
+    expect([told.length, passed(), state.uncounted]).toEqual([100, LIMIT.burst, LIMIT.burst]);
+    expect(told.at(-1)).toMatchObject({ allowed: false, remaining: 0, waitUs: expect.any(Number) });
+    await pass(LIMIT.intervalUs / 1_000);
+    for (let i = 0; i < 100; i += 1) take("flood");
+    await pass(LIMIT_TIMEOUT_MS + 2);
+    expect(passed()).toBe(LIMIT.burst + 1);
+    take("other");
+    await pass(LIMIT_TIMEOUT_MS + 2);
+    expect(told.at(-1)).toBeNull();
   });
 
   it("does not call while there is no connection", async () => {

@@ -1,7 +1,8 @@
 // Asks Redis whether a request is within its limit, and never lets a request wait for Redis: past a few ms, and while
-// Redis is known to be away, requests pass uncounted. What was refused is remembered here until it may pass again, so
+// Redis is known to be away, requests pass uncounted by others, within the same limit for this process alone. So whoever
+// makes answers late by a flood gains no more than that. What was refused is remembered here until it may pass again, so
 // that a flood of refused requests costs Redis nothing.
-import type { Limit } from "@evenkeel/core/limits/gcra.ts";
+import { type Limit, take as takeFrom } from "@evenkeel/core/limits/gcra.ts";
 import { createBoundedCache } from "./bounded-cache.ts";
 import type { LimitAnswer, LimitFunction } from "./limit-function.ts";
 import type { Outage } from "./outage.ts";
@@ -14,7 +15,9 @@ export const FAILURES_MAX = 5;
 export const PAUSE_MS = 1_000;
 /** Buckets known to be empty. */
 const EMPTY_MAX = 10_000;
-/** Calls under way; more requests pass uncounted. */
+/** Buckets that are counted here, because Redis did not say. */
+const OWN_MAX = 10_000;
+/** Calls under way; more requests pass as if Redis were away. */
 const CALLS_MAX = 10_000;
 
 /** Null: not known, the request passes. */
@@ -39,8 +42,19 @@ interface Empty {
   until: number;
 }
 
+/** Since Redis did not say. */
+interface Own {
+  limit: Limit;
+  /** Of the algorithm, on the clock. */
+  arrivalUs: number;
+}
+
+/** What a call ends with that Redis did not answer in time, or at all. */
+const UNKNOWN = Symbol("unknown");
+
 export function createLimiter({ redis, clock, outage, onUnavailable }: LimiterOptions): Limiter {
   const empty = createBoundedCache<Empty>(EMPTY_MAX, clock);
+  const own = createBoundedCache<Own>(OWN_MAX, clock);
   let failures = 0;
   let pausedUntil = Number.NEGATIVE_INFINITY;
 
@@ -50,16 +64,21 @@ export function createLimiter({ redis, clock, outage, onUnavailable }: LimiterOp
     pausedUntil = clock() + PAUSE_MS;
     outage.failed(reason);
   };
-  const passUncounted = (): null => {
+  /** Refuses only what is over the limit by itself, so nothing that the shared count would let pass. */
+  const countHere = (key: string, limit: Limit): LimitVerdict => {
+    const before = own.get(key);
+    const taken = takeFrom(before?.limit === limit ? before.arrivalUs : null, clock() * 1_000, limit);
+    own.set(key, { limit, arrivalUs: taken.arrivalUs }, taken.arrivalUs / 1_000);
+    if (!taken.allowed) return { allowed: false, remaining: 0, waitUs: taken.waitUs };
     onUnavailable();
     return null;
   };
-  const waiting = createWaiting<LimitVerdict>(clock, LIMIT_TIMEOUT_MS, () => {
+  const waiting = createWaiting<LimitVerdict | typeof UNKNOWN>(clock, LIMIT_TIMEOUT_MS, () => {
     failed(`no answer within ${LIMIT_TIMEOUT_MS} ms`);
-    return passUncounted();
+    return UNKNOWN;
   });
   const answered = (
-    call: Waiter<LimitVerdict>,
+    call: Waiter<LimitVerdict | typeof UNKNOWN>,
     key: string,
     limit: Limit,
     [remaining, waitUs]: LimitAnswer,
@@ -83,17 +102,17 @@ export function createLimiter({ redis, clock, outage, onUnavailable }: LimiterOp
         return { allowed: false, remaining: 0, waitUs: Math.ceil((known.until - now) * 1_000) };
       if (!redis.ready()) {
         outage.failed("not connected");
-        return passUncounted();
+        return countHere(key, limit);
       }
-      if (now < pausedUntil || waiting.size >= CALLS_MAX) return passUncounted();
+      if (now < pausedUntil || waiting.size >= CALLS_MAX) return countHere(key, limit);
       if (failures >= FAILURES_MAX) pausedUntil = now + PAUSE_MS; // this call tries whether it is back
-      const call = waiting.add(done);
+      const call = waiting.add((verdict) => done(verdict === UNKNOWN ? countHere(key, limit) : verdict));
       redis.call(key, limit.intervalUs, limit.burst).then(
         (answer) => answered(call, key, limit, answer),
         (error: Error) => {
           if (call.done === null) return;
           failed(error.message);
-          waiting.settle(call, passUncounted());
+          waiting.settle(call, UNKNOWN);
         },
       );
       return undefined;

@@ -3,7 +3,7 @@
 // message besides our own framing, and characters that are no single byte are refused or left out here.
 import { STATUS_CODES } from "node:http";
 import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
-import { hasNoBody, type ResponseHead } from "../messages/message.ts";
+import { expectsBody, hasNoBody, type ResponseHead } from "../messages/message.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
 import { canBeTarget, canBeToken, canBeValue } from "./characters.ts";
 import { DATE, nameOf, ORDINARY, TE } from "./names.ts";
@@ -23,9 +23,6 @@ export interface AnswerFraming {
   chunked: boolean;
 }
 
-/** These say with a length of zero that there is no body, where others say it by silence (RFC 9110, 8.6). */
-const EXPECT_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
-
 /** The header section with its closing empty line. @throws UnsendableError */
 export function requestHeadText(request: OutgoingRequest): string {
   const { method, target, authority, fields, upgrade } = request;
@@ -44,7 +41,7 @@ export function requestHeadText(request: OutgoingRequest): string {
   }
   const length = request.body === null ? request.bodyLength : request.body.length;
   if (length === Number.POSITIVE_INFINITY) text += "transfer-encoding: chunked\r\n";
-  else if (length > 0 || EXPECT_BODY.has(method)) text += `content-length: ${length}\r\n`;
+  else if (length > 0 || expectsBody(method)) text += `content-length: ${length}\r\n`;
   if (upgrade !== null) {
     text += fieldLine("upgrade", upgrade);
     text += hasTe ? "connection: upgrade, te\r\n" : "connection: upgrade\r\n";

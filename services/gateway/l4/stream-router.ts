@@ -1,5 +1,5 @@
 // Which route takes a connection or a datagram: of those of its listener the one with the highest priority, then the
-// most specific server name (exact, longest wildcard, any), then the most specific network of clients, then the first.
+// most specific server name (exact, longest wildcard, any), then one that asks for certain clients, then the first.
 import type { Route } from "@evenkeel/core/config/resolve.ts";
 import { createNetworks } from "@evenkeel/core/network/networks.ts";
 

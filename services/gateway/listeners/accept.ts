@@ -120,6 +120,10 @@ class SocketAcceptor implements Acceptor {
       if (this.open.size === 0) this.#onEmpty?.();
     });
     const client = addressOf(socket);
+    if (client === null) {
+      socket.destroy();
+      return;
+    }
     const settings = this.#options.settings();
     if (this.open.size > settings.limits.connections) {
       this.#drop(socket, "listener-full");
@@ -181,12 +185,12 @@ class SocketAcceptor implements Acceptor {
 
 function ignore(): void {}
 
-/** Of the peer. */
-const addressOf = (socket: Socket): ClientAddress => ({
-  address: plainAddress(socket.remoteAddress ?? "unknown"),
-  port: socket.remotePort ?? 0,
-  destination: { address: plainAddress(socket.localAddress ?? ""), port: socket.localPort ?? 0 },
-});
+/** Of the peer; null: it has gone, though what it had sent could still be read. */
+function addressOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): ClientAddress | null {
+  if (remoteAddress === undefined) return null;
+  const destination = { address: plainAddress(localAddress ?? ""), port: localPort ?? 0 };
+  return { address: plainAddress(remoteAddress), port: remotePort ?? 0, destination };
+}
 
 /** By the first bytes; a connection that sends none in time, or only the beginning of them, is closed. */
 function tellVersion(

@@ -150,7 +150,7 @@ describe("certificates that change", () => {
     ["a bad authority", { ...TLS, clientCa: pair("a").key }, "holds no certificate"],
   ])("keep the listener from opening: %s", async (_, tls, reason) => {
     const { openers } = testOpeners();
-    const listeners = createListeners({ openers, portOffset: 0, closeDeadlineMs: 0 });
+    const listeners = createListeners({ openers, portOffset: 0, closeDeadlineMs: 0, onFailing() {} });
     const [error] = await listeners.configure([listenerOf({ tls })]);
     expect(error?.message).toMatch(/^listener "web" cannot open port 0 on 127\.0\.0\.1: /);
     expect(error?.message).toContain(reason);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -46,11 +47,42 @@ describe("one port", () => {
     expect(refused).toHaveLength(1);
   });
 
+  it.each([0, 1, 2, 8])(
+    "outlives requests of HTTP/2 that are reset, with code %i, as they come",
+    async (code) => {
+      const { port, requests, refused } = await startListener();
+      const reset = (stream: number) => frame("RST_STREAM", 0, stream, Buffer.from([0, 0, 0, code]));
+      const forbidden = headerBlock([[":method", "CONNECT"], ...GET.slice(2, 3)]);
+      const client = tcp(port);
+      // All of it is read at once.
+      client.socket.write(
+        Buffer.concat([
+          Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+          ...[frame("SETTINGS", 0, 0), frame("HEADERS", END_HEADERS, 1, forbidden), reset(1)],
+          ...[frame("HEADERS", END_HEADERS, 3, headerBlock(GET)), reset(3)],
+          frame("HEADERS", END_STREAM | END_HEADERS, 5, headerBlock(GET)),
+        ]),
+      );
+      await until(() => client.received().endsWith("ok"));
+      expect([requests.length, refused]).toEqual([1, []]);
+    },
+  );
+
   it("lets go who says nothing, or only the beginning", async () => {
     const { port, requests } = await startListener({ limits: { keepAliveMs: 100, headersTimeoutMs: 100 } });
     const clients = [tcp(port), tcp(port, "PRI * "), tcp(port, "GET / HT")];
     await until(() => clients.every(({ closed }) => closed()));
     expect(requests).toEqual([]);
+  });
+
+  it("serves nobody who was gone before being accepted: there is no address left to judge", async () => {
+    const { port, requests } = await startListener();
+    const sendAndReset = `const socket = require("node:net").connect(${port}, "127.0.0.1", () =>
+      socket.write(${JSON.stringify(GET_1)}, () => socket.resetAndDestroy()))`;
+    execFileSync(process.execPath, ["-e", sendAndReset]); // accepting waits for it
+    const next = tcp(port, GET_1);
+    await until(() => next.received().endsWith("ok"));
+    expect(requests.map(({ incoming }) => incoming.connection.peer)).toEqual(["127.0.0.1"]);
   });
 
   it("takes no more connections than allowed, and others when some are gone", async () => {

@@ -156,6 +156,7 @@ class Http1Connection implements HttpConnection, Turn, BodySink, Timed {
 
   onTunnelEnd(exchange: Exchange): void {
     this.socket.end();
+    if (this.socket.writableLength > 0) this.onStalled();
     if (exchange.inputOver) exchange.finish();
     else this.#waitForClient();
   }
@@ -388,13 +389,12 @@ class Http1Connection implements HttpConnection, Turn, BodySink, Timed {
   /** Closes our side once all is out, and lets the client read it. */
   #closeSoon(): void {
     if (this.#state === CLOSING || this.#state === CLOSED) return;
-    const { socket } = this;
     this.#state = CLOSING;
     this.#input.clear();
     this.#dropped = 0;
     this.deadline = 0;
-    socket.end();
-    if (socket.writableLength > 0) this.onStalled();
+    this.socket.end();
+    if (this.socket.writableLength > 0) this.onStalled();
     this.#input.flow();
   }
 }

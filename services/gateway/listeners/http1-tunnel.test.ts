@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { describe, expect, it, vi } from "vitest";
 import {
   asked,
@@ -83,6 +84,22 @@ describe("a tunnel", () => {
     vi.advanceTimersByTime(2_000);
     expect(other.told).toEqual(["gone: the client has sent nothing for too long"]);
     expect([seen.told, socket.destroyed]).toEqual([[], false]);
+  });
+
+  it("that both have ended is cut when the client never reads what is left of it", async () => {
+    const { incoming, seen, socket, sockets } = await asked(upgrade, { limits: { clientIdleMs: 50 } });
+    incoming.sendHead(switching);
+    incoming.read();
+    socket.pause();
+    socket.end();
+    await eventually(() => seen.told.includes("end"), "the client's end");
+    const server = sockets[0] as Socket;
+    let more = true;
+    while (server.writableLength === 0) more = incoming.write(Buffer.alloc(16 * 1024));
+    expect(more).toBe(true); // nothing to wait for yet
+    incoming.end(null);
+    await eventually(() => server.destroyed, "the cut");
+    expect(seen.told).toEqual(["end"]);
   });
 
   it("stops the client while nothing is read", async () => {

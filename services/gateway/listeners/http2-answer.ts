@@ -7,11 +7,15 @@ import { CONNECTION_SPECIFIC } from "./http2-head.ts";
 /** Statuses that HTTP/2 in Node can send; others mean to a client what 502 means (RFC 9110, 15). */
 const LAST_STATUS = 599;
 
+/** Has no body (RFC 9110, 15.3.6), and node:http2 sends none: one that a backend sends all the same is dropped. */
+const RESET_CONTENT = 205;
+
 /** Names and values in turn, `:status` first. */
 export function responseHeaders(head: ResponseHead, request: RequestHead): string[] {
   const { status, fields, bodyLength, tunnel } = head;
   const headers = [":status", tunnel ? "200" : String(status > LAST_STATUS ? 502 : status)];
-  const own = tunnel || hasNoBody(request.method, status) || bodyLength === Number.POSITIVE_INFINITY;
+  const bodiless = tunnel || status === RESET_CONTENT || hasNoBody(request.method, status);
+  const own = bodiless || bodyLength === Number.POSITIVE_INFINITY;
   for (let i = 0; i < fields.length; i += STEP) {
     const name = fields[i + 1] as string;
     if (name === "content-length" && (!own || status === 204)) continue;

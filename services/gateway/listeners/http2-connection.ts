@@ -103,7 +103,11 @@ class Http2Connection implements HttpConnection, StreamOwner {
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     stream.on("error", () => {}); // without a listener, that of a stream reset before it came here would end the process
-    if (stream.destroyed) return;
+    if (stream.closed || stream.destroyed) {
+      stream.on("error", () => {}); // reset by what came with its header section, and perhaps with a fault
+      this.#onPremature(true);
+      return;
+    }
     const ended = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
     const head = readHead(raw, ended, this.limits);
     if (typeof head === "number") {

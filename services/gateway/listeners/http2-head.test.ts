@@ -87,6 +87,7 @@ describe("the header section of an answer in HTTP/2", () => {
       [":status", "304", "content-length", "9"],
     ],
     ["GET", { status: 204, bodyLength: 0, fields: ["b", "content-length", "9"] }, [":status", "204"]],
+    ["GET", { status: 205 }, [":status", "205", "a", "1"]],
     ["GET", { status: 600 }, [":status", "502", "a", "1", "content-length", "3"]],
     [
       "GET",

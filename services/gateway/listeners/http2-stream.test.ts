@@ -42,6 +42,12 @@ describe("an HTTP/2 answer", () => {
     expect((await ask(server.port, { ":path": "/none" })).headers[":status"]).toBe(204);
   });
 
+  it("with 205 and a body, which it must not have, arrives without", async () => {
+    const server = await startHttp2(({ incoming }) => answer(incoming, 205, "odd"));
+    const got = await ask(server.port, {});
+    expect([got.headers[":status"], got.body]).toEqual([205, ""]);
+  });
+
   it("without a body is one frame, and so is one that consists of trailers only", async () => {
     const server = await startHttp2(({ incoming }) => {
       incoming.sendHead(headOf(Number.POSITIVE_INFINITY, ["grpc-status", "grpc-status", "5"]));

@@ -83,7 +83,7 @@ describe("drain", () => {
   it("does not cut an answer that has ended but waits for its client to read on", async () => {
     const body = Buffer.alloc(20 * 1024 * 1024, "x"); // more than the sockets hold
     const { openers } = testOpeners(({ incoming }) => answer(incoming, 200, body));
-    const listeners = createListeners({ openers, portOffset: 0, closeDeadlineMs: 0 });
+    const listeners = createListeners({ openers, portOffset: 0, closeDeadlineMs: 0, onFailing() {} });
     await listeners.configure([listenerOf()]);
     const port = Number(new URL(listeners.open()[0]?.url ?? "").port);
     const client = sendRaw(port, get());
@@ -210,7 +210,7 @@ describe("a new configuration", () => {
 
 describe("a listener that cannot open", () => {
   const listenersWith = (portOffset: number) =>
-    createListeners({ openers: testOpeners().openers, portOffset, closeDeadlineMs: 0 });
+    createListeners({ openers: testOpeners().openers, portOffset, closeDeadlineMs: 0, onFailing() {} });
   const listener = listenerOf();
 
   it("is named with its port and with what to do, and opens with a later configuration", async () => {
@@ -251,14 +251,25 @@ describe("a listener that cannot open", () => {
     expect(timers.getTimerCount()).toBe(0);
   });
 
-  it("is why the gateway is not ready, also while others are open", async () => {
-    const { dataPath } = await startGateway([]);
+  const bad = { name: "bad", protocol: "http" as const, port: 0, address: "192.0.2.1" };
+
+  it("is why a gateway that has just started is not ready, also while others are open", async () => {
     const document = documentFor([]);
-    const bad = { name: "bad", protocol: "http" as const, port: 0, address: "192.0.2.1" };
-    await dataPath.configure(resolveConfig({ ...document, listeners: [...document.listeners, bad] }));
+    const { dataPath } = await startGateway([], { listeners: [...document.listeners, bad] });
     expect(dataPath.notReady()).toContain('listener "bad" cannot open');
     await dataPath.configure(resolveConfig(document));
     expect(dataPath.notReady()).toBe(null);
+  });
+
+  it("is told by a metric, and makes no gateway that serves unready", async () => {
+    const { dataPath, metric } = await startGateway([]);
+    const document = documentFor([]);
+    expect(dataPath.notReady()).toBe(null);
+    await dataPath.configure(resolveConfig({ ...document, listeners: [...document.listeners, bad] }));
+    expect(dataPath.notReady()).toBe(null);
+    expect(await metric("evenkeel_gateway_listeners_failing")).toBe(1);
+    await dataPath.configure(resolveConfig(document));
+    expect(await metric("evenkeel_gateway_listeners_failing")).toBe(0);
   });
 
   it.each([

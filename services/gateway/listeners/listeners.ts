@@ -36,6 +36,8 @@ export interface ListenersOptions {
   portOffset: number;
   /** For requests in flight on a listener that the configuration dropped. */
   closeDeadlineMs: number;
+  /** After each try: how many are not as they were wanted. */
+  onFailing: (count: number) => void;
 }
 
 interface Opened {
@@ -90,6 +92,7 @@ export function createListeners(options: ListenersOptions): Listeners {
       if (closing) return [];
       const [unopened, unchanged] = await bringInLine(wanted);
       failing = unopened;
+      options.onFailing(unopened.length + unchanged.length);
       if (unopened.length + unchanged.length > 0)
         retry = setTimeout(() => void configure(wanted), RETRY_MS).unref();
       return [...unopened, ...unchanged];

@@ -35,3 +35,11 @@ export interface ResponseHead {
 /** No body, whatever Content-Length says (RFC 9110, 6.4.1). */
 export const hasNoBody = (method: string, status: number): boolean =>
   method === "HEAD" || status === 204 || status === 304;
+
+/** To repeat such a request changes nothing more than to send it once (RFC 9110, 9.2.2). */
+export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+/** These say with a length of zero that there is no body, where others say it by silence (RFC 9110, 8.6). */
+export const expectsBody = (method: string): boolean => EXPECT_BODY.has(method);
+const EXPECT_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);

@@ -64,6 +64,9 @@ export const EXHAUSTED: Failure = {
 };
 const BROKEN = backendFault(502, "the connection to the backend broke before it answered");
 
+/** Said by the backend itself, so that even what must not be repeated may be sent again (RFC 9113, 8.7). */
+export const UNPROCESSED: Failure = { ...BROKEN, outcome: "canceled", again: "anywhere" };
+
 const BY_FAULT: Record<Fault, Failure> = {
   refused: backendFault(502, "the backend refused the connection"),
   unresolved: backendFault(502, "the backend's name does not resolve"),
@@ -71,7 +74,7 @@ const BY_FAULT: Record<Fault, Failure> = {
   "connect-timeout": backendFault(504, "the backend could not be connected to in time"),
   tls: backendFault(502, "no trusted connection to the backend could be made"),
   broken: BROKEN,
-  unprocessed: { ...BROKEN, outcome: "canceled", again: "anywhere" },
+  unprocessed: UNPROCESSED,
   // A backend may close an idle connection at any time; one that is gone shows it by refusing the next.
   stale: { ...BROKEN, outcome: "canceled", again: "anywhere", free: true },
   "headers-timeout": backendFault(504, "the backend did not answer in time"),

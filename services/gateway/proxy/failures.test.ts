@@ -1,3 +1,4 @@
+import { constants } from "node:http2";
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import {
@@ -11,6 +12,7 @@ import {
   startGateway,
   startRawBackend,
 } from "../test-support/data-path.ts";
+import { h2c, ok } from "../upstream/test-support/http2-backend.ts";
 
 const healthy = () =>
   startBackend((request, response) => void request.resume().on("end", () => response.end("ok")));
@@ -32,6 +34,26 @@ const timeouts = { responseHeadersMs: 100, idleMs: 100 };
 const route = { name: "all", match: {}, proxy: "dynamic" as const, pool: "p" };
 
 describe("retries", () => {
+  it("even a POST that a backend of HTTP/2 says it has not processed is sent again", async () => {
+    const bodies: string[] = [];
+    const { url } = await h2c((stream) => {
+      let body = "";
+      stream.on("data", (chunk: Buffer) => {
+        body += chunk;
+      });
+      stream.on("end", () => {
+        bodies.push(body);
+        if (bodies.length === 1) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+        else ok(stream, {}, []);
+      });
+    });
+    const pools = [{ name: "p", http: "2" as const, backends: [{ id: "b1", url }] }];
+    const gateway = await startGateway([], { pools });
+    expect(await send(gateway.url, { method: "POST", body: "x" })).toMatchObject({ status: 200, text: "ok" });
+    expect(bodies).toEqual(["x", "x"]);
+    expect(gateway.scheduling.released.map(({ outcome }) => outcome)).toEqual(["canceled", "success"]);
+  });
+
   it.each(["GET", "POST"])("%s that a backend refuses goes to another one", async (method) => {
     const { url, scheduling, metric } = await startGateway([await closedOrigin(), await healthy()]);
     expect(await send(url, { method, body: method === "POST" ? "x" : "" })).toMatchObject({

@@ -43,7 +43,7 @@ export function requestFields(arrival: Arrival, additions: Additions): Fields {
     const lower = incoming[i + 1] as string;
     const kind = kindOf(lower);
     if (kind === "drop" || (kind === "from-trusted" && !trusted) || nominated?.has(lower)) continue;
-    if (removed.length > 0 && removed.includes(lower)) continue;
+    if (removed.length > 0 && isRemoved(lower, removed)) continue;
     let value = incoming[i + 2] as string;
     if (kind === "cookie" && ownCookie !== null) {
       const others = withoutCookie(value, ownCookie);
@@ -59,6 +59,10 @@ export function requestFields(arrival: Arrival, additions: Additions): Fields {
   for (const part of set) fields.push(part);
   return fields;
 }
+
+/** CGI reads a name with underscores as the one with dashes. */
+const isRemoved = (name: string, removed: readonly string[]): boolean =>
+  removed.includes(name) || (name.includes("_") && removed.includes(name.replaceAll("_", "-")));
 
 /** Fields that frame, route or authenticate a message mean nothing, or harm, after its body (RFC 9110, 6.5.1). */
 const NOT_AS_TRAILER: ReadonlySet<string> = new Set([
@@ -81,7 +85,7 @@ export function passedTrailers(trailers: Fields | null, removed: readonly string
   const kept: Fields = [];
   for (let i = 0; i < trailers.length; i += STEP) {
     const lower = trailers[i + 1] as string;
-    if (NOT_AS_TRAILER.has(lower) || !mayPass(lower, false) || removed.includes(lower)) continue;
+    if (NOT_AS_TRAILER.has(lower) || !mayPass(lower, false) || isRemoved(lower, removed)) continue;
     kept.push(trailers[i] as string, lower, trailers[i + 2] as string);
   }
   return kept.length > 0 ? kept : null;

@@ -1,12 +1,9 @@
 // Whether a failed attempt may be repeated, and what is then asked for. Never because of a status: that was an answer.
 import type { Want } from "@evenkeel/core/ledger/ledger.ts";
+import { isIdempotent } from "../messages/message.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
-import type { Failure } from "./failure.ts";
+import { type Failure, UNPROCESSED } from "./failure.ts";
 import type { ProxiedRules } from "./route-rules.ts";
-
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
-
-export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
 
 export interface Attempted {
   /** With this one. */
@@ -28,7 +25,7 @@ export function mayRetry(
   const most = route.retries + (failure.free ? 1 : 0);
   if (failure.again === "nowhere" || attempts > most) return false;
   if (failure.again === "elsewhere" && route.proxy === "static") return false;
-  return replayable && (!sent || isIdempotent(method));
+  return replayable && (!sent || failure === UNPROCESSED || isIdempotent(method));
 }
 
 /** Whether a second attempt may be made beside the first. */

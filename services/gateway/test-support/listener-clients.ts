@@ -25,7 +25,12 @@ export async function startListener(
   handle: (seen: Seen) => void = ({ incoming }) => answer(incoming),
 ) {
   const test = testOpeners(handle);
-  const listeners = createListeners({ openers: test.openers, portOffset: 0, closeDeadlineMs: 0 });
+  const listeners = createListeners({
+    openers: test.openers,
+    portOffset: 0,
+    closeDeadlineMs: 0,
+    onFailing() {},
+  });
   onTestFinished(() => listeners.close(0, 0));
   const configure = (document: Partial<ListenerDocument>) => listeners.configure([listenerOf(document)]);
   expect(await configure(document)).toEqual([]);

@@ -1,4 +1,5 @@
 // HTTP/1.1 to one origin: a stack of kept-alive connections, each with one request at a time. Nothing is ever queued.
+import { isIdempotent } from "../messages/message.ts";
 import type { BackendEvents, Origin, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
 import { Connector, type OriginSettings } from "./connect.ts";
 import { type ConnectionOwner, Http1Connection } from "./http1-connection.ts";
@@ -10,9 +11,6 @@ import type { Sweep } from "./sweep.ts";
  * meanwhile (the shortest idle timeouts in use are 2 to 5 s): such a request cannot be sent again when it has. In ms.
  */
 const FRESH_ENOUGH_MS = 1_000;
-
-/** RFC 9110, 9.2.2. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 export class Http1Client implements Origin, ConnectionOwner {
   readonly connector: Connector;
@@ -85,4 +83,4 @@ export class Http1Client implements Origin, ConnectionOwner {
 
 /** A body that is passed on as it comes is gone when it was sent. */
 const isRepeatable = ({ method, body, bodyLength }: OutgoingRequest): boolean =>
-  IDEMPOTENT.has(method) && (body !== null || bodyLength === 0);
+  isIdempotent(method) && (body !== null || bodyLength === 0);

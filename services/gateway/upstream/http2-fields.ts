@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { canBeTarget, canBeToken, canBeValue } from "../http1/characters.ts";
 import { mayTrail, UnsendableError } from "../http1/write.ts";
 import { type Fields, fieldOf, STEP } from "../messages/fields.ts";
+import { expectsBody } from "../messages/message.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
 
 /** Of HTTP/1 only: a request that holds one is malformed. */
@@ -16,9 +17,6 @@ const NOT_IN_HTTP2: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-
-/** These say with a length of zero that there is no body, where others say it by silence (RFC 9110, 8.6). */
-const EXPECT_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
 /** Names and values in turn, pseudo fields first. @throws UnsendableError */
 export function requestHeaders(request: OutgoingRequest): string[] {
@@ -40,7 +38,7 @@ export function requestHeaders(request: OutgoingRequest): string[] {
     else if (upgrade === null || name !== "sec-websocket-key") headers.push(name, value);
   }
   if (cookies !== null) headers.push("cookie", cookies);
-  const known = bodyLength > 0 || EXPECT_BODY.has(method);
+  const known = bodyLength > 0 || expectsBody(method);
   if (upgrade === null && known && bodyLength !== Number.POSITIVE_INFINITY) {
     headers.push("content-length", String(bodyLength));
   }

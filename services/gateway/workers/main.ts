@@ -35,7 +35,7 @@ async function start(): Promise<Service> {
     async configure({ version, document }) {
       const { errors } = await serving.configure(document);
       log.info({ version, listeners: serving.listeners() }, "configuration applied");
-      for (const error of errors) log.error({ reason: error.message }, "listener not open");
+      for (const error of errors) log.error({ reason: error.message }, "listener not as configured");
     },
   });
 
