@@ -180,6 +180,7 @@ describe("a connection through TCP", () => {
     expect(await spread()).toSatisfy(even);
     for (const { socket } of [...all, ...more]) socket.destroy();
     await front.counts("halves", { b1: 0, b2: 0, b3: 0 });
+    expect(await decidedByScheduler("halves")).toBeGreaterThan(30);
   });
 });
 
@@ -278,3 +279,15 @@ describe("dig through UDP", () => {
     expect(nameServers.flatMap(({ asked }) => asked)).toContain("n3.example");
   });
 });
+
+/** Picks of 45 and more that were not the gateway's own. */
+async function decidedByScheduler(pool: string): Promise<number> {
+  const text = await (await fetch(`${front.cluster.gateways[0]?.adminUrl}/metrics`)).text();
+  const series = `evenkeel_gateway_decisions_total{pool="${pool}",source="scheduler"} `;
+  return Number(
+    text
+      .split("\n")
+      .find((line) => line.startsWith(series))
+      ?.slice(series.length) ?? 0,
+  );
+}
