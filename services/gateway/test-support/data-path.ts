@@ -2,10 +2,8 @@
 // loopback, and clients that show the raw bytes.
 import { createServer, type IncomingMessage, type RequestListener, request, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
-import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
-import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { createMetrics, type Metrics } from "@evenkeel/runtime/metrics.ts";
 import type { Redis } from "@evenkeel/runtime/redis.ts";
@@ -13,7 +11,9 @@ import { afterEach } from "vitest";
 import { createAccessServices } from "../access/services.ts";
 import { createDataPath, type DataPath, type DataPathOptions } from "../data-path.ts";
 import { bindAlone } from "../listeners/bind.ts";
-import type { Outcome, Pick, Scheduling } from "../scheduling/scheduling.ts";
+import { createMemoryScheduling, type MemoryScheduling } from "./memory-scheduling.ts";
+
+export { createMemoryScheduling, eventually } from "./memory-scheduling.ts";
 
 const WAIT_MS = 5_000;
 
@@ -21,96 +21,6 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-
-export interface Released {
-  backend: string;
-  outcome: Outcome;
-  ttfbMs: number | null;
-}
-
-export interface MemoryScheduling extends Scheduling {
-  readonly released: Released[];
-  /** Backends picked, in order. */
-  readonly picked: string[];
-  /** What was asked for, in order. */
-  readonly wanted: Want[];
-  /** What backends said of their load: backend and metrics. */
-  readonly reported: [string, Record<string, number>][];
-  /** What is held now, over all pools. */
-  held(): number;
-  /** How many `acquire` calls wait for an answer. */
-  waiting(): number;
-  /** Answers no `acquire` until the function returned is called. */
-  hesitate(): () => void;
-}
-
-/**
- * Picks the backend of the session, else the first in the order of the key, else of the pool, that is not excluded.
- * Throws when a pick is released twice.
- */
-export function createMemoryScheduling(): MemoryScheduling {
-  let pools = new Map<string, Pool>();
-  const open = new Set<Pick>();
-  const released: Released[] = [];
-  const picked: string[] = [];
-  const wanted: Want[] = [];
-  const reported: [string, Record<string, number>][] = [];
-  let waiting: (() => void)[] | null = null;
-
-  const take = (pool: string, backend: { id: string; url: string } | undefined): Pick | null => {
-    if (!backend) return null;
-    const pick: Pick = { pool, backend: backend.id, url: backend.url, source: "scheduler" };
-    open.add(pick);
-    picked.push(backend.id);
-    return pick;
-  };
-
-  return {
-    released,
-    picked,
-    wanted,
-    reported,
-    held: () => open.size,
-    waiting: () => waiting?.length ?? 0,
-    hesitate() {
-      waiting = [];
-      return () => {
-        const answers = waiting ?? [];
-        waiting = null;
-        for (const answer of answers) answer();
-      };
-    },
-    acquire(pool, want, done) {
-      wanted.push(want);
-      const { exclude = [], ranked = [], stick } = want;
-      const answer = () => {
-        const free = (pools.get(pool)?.backends ?? []).filter(({ id }) => !exclude.includes(id));
-        const named = [stick, ...ranked].map((id) => free.find((backend) => backend.id === id));
-        done(take(pool, named.find((backend) => backend !== undefined) ?? free[0]));
-      };
-      if (waiting) waiting.push(answer);
-      else answer();
-    },
-    hold: (pool, backend) =>
-      take(
-        pool,
-        pools.get(pool)?.backends.find(({ id }) => id === backend),
-      ),
-    release(pick, outcome, ttfbMs) {
-      if (!open.delete(pick)) throw new Error(`released twice: ${pick.backend}`);
-      released.push({ backend: pick.backend, outcome, ttfbMs });
-    },
-    report(pick, metrics) {
-      if (!open.has(pick)) throw new Error(`reported after its release: ${pick.backend}`);
-      reported.push([pick.backend, metrics]);
-    },
-    setPools(next) {
-      pools = new Map(next.map((pool) => [pool.name, pool]));
-    },
-    view: () => [],
-    stop: async () => {},
-  };
-}
 
 /** A backend that speaks HTTP. Answers its origin. */
 export async function startBackend(handler: RequestListener): Promise<string> {
@@ -274,15 +184,6 @@ export function sendRaw(port: number, text: string, { allowHalfOpen = false } = 
   socket.write(Buffer.from(text, "latin1"));
   cleanups.push(() => socket.resetAndDestroy()); // an end alone would leave a tunnel half open
   return { socket, received: () => received, closed: () => closed };
-}
-
-/** Waits for a condition, with a bound. */
-export async function eventually(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + WAIT_MS;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`did not happen within ${WAIT_MS} ms: ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }
 
 /** The first data of a connection that looks like a whole header section. */
