@@ -301,7 +301,6 @@ describe("a client that closes only its own side", () => {
     socket.end(`${get("/1")}${post("Content-Length: 2")}ab${get("/3")}`);
     for (const count of [1, 2, 3]) {
       await eventually(() => requests.length === count, "the next request");
-      await new Promise((resolve) => setTimeout(resolve, 20));
       requests[count - 1]?.answer(`answer ${count}`);
     }
     await eventually(closed, "the connection to close");

@@ -159,7 +159,7 @@ describe("TLS files of a pool that change", () => {
     poll();
     origins.configure([]);
     expect(await stale()).toEqual([]);
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await new Promise((resolve) => setImmediate(resolve));
     expect(reloads).toEqual([]);
   });
 });
