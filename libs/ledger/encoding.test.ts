@@ -31,7 +31,7 @@ describe("statements on their way to Redis", () => {
     ]);
   });
 
-  it("bring outcomes as texts of their own, none where there are none, and tell whether something failed in a row", () => {
+  it("bring outcomes as texts of their own, none where there are none, and tell whether something failed", () => {
     const [heads, first, second] = encodeStatements([
       statement("g1", 1, {
         outcomes: {
@@ -40,10 +40,14 @@ describe("statements on their way to Redis", () => {
         },
       }),
       statement("g2", 1),
+      statement("g3", 1, { outcomes: { a: outcome({ success: 1, failure: 1, latencyUs: 1 }) } }),
+      statement("g4", 1, { outcomes: { a: outcome({ success: 1, canceled: 1, latencyUs: 1 }) } }),
     ]);
     expect((JSON.parse(heads as string) as unknown[][]).map((head) => head.slice(6))).toEqual([
       [2, 1],
       [0, 0],
+      [1, 1],
+      [1, 0],
     ]);
     expect(JSON.parse(first as string)).toEqual(["a", 2, 0, 0, 900, 0, "b", 0, 1, 1, 0, { cpu: 0.1 }]);
     expect(second).toBe("");
@@ -72,7 +76,22 @@ describe("answers from Redis", () => {
   it("give a pool's state without what only Redis needs", () => {
     const { backends } = facts({ a: 3 });
     const stored = { ...backends[0], rank: 0, place: 1 };
-    const state = [4, 1.5, "healthy", "initial", 17, "draining", 2_500_000, { cpu: 0.5 }];
+    const state = [
+      4,
+      1.5,
+      "healthy",
+      "initial",
+      17,
+      "draining",
+      2_500_000,
+      { cpu: 0.5 },
+      16,
+      "status 503",
+      2,
+      0,
+      50,
+      true,
+    ];
     const text = JSON.stringify({
       version: 3,
       policy: "first",
@@ -97,6 +116,11 @@ describe("answers from Redis", () => {
           ready: false,
           ewmaMs: 2.5,
           metrics: { cpu: 0.5 },
+          detail: "status 503",
+          ejections: 2,
+          returnsMs: null,
+          probedMs: 16,
+          agent: { weightPercent: 50, drain: true },
         },
       ],
     });

@@ -1,5 +1,6 @@
 // How statements go to the functions in Redis, and how their answers are read: as little text as says it, since the one
 // core that decides for all also has to decode it. lua/statements.lua is the other end. Pure.
+import { isUsed } from "@evenkeel/core/ledger/agent.ts";
 import type {
   BackendFacts,
   BackendState,
@@ -22,7 +23,7 @@ export function encodeStatements(statements: readonly Statement[]): string[] {
     encodeWants(s.wants),
     s.wants.length,
     Object.keys(s.outcomes).length,
-    Object.values(s.outcomes).some(({ failuresInRow }) => failuresInRow > 0) ? 1 : 0,
+    Object.values(s.outcomes).some(({ failure, failuresInRow }) => failure + failuresInRow > 0) ? 1 : 0,
   ]);
   return [JSON.stringify(heads), ...outcomes];
 }
@@ -105,6 +106,14 @@ type RawState = [
   mode: BackendState["mode"],
   latencyNs: number,
   metrics: Record<string, number>,
+  probedMs: number | null,
+  ...found: [
+    detail?: string | null,
+    ejections?: number,
+    returnsMs?: number,
+    weightPercent?: number | null,
+    drain?: boolean,
+  ],
 ];
 
 interface RawPool extends Omit<PoolState, "pool" | "backends"> {
@@ -120,8 +129,12 @@ export function decodeState(pool: string, text: string): PoolState {
 
 function decodeBackend(
   { rank: _, place: __, ...facts }: RawPool["facts"][number],
-  [inflight, effectiveWeight, health, reason, sinceMs, mode, latencyNs, metrics]: RawState,
+  state: RawState,
 ): BackendState {
+  const [inflight, effectiveWeight, health, reason, sinceMs, mode, latencyNs, metrics, probedMs, ...found] =
+    state;
+  const [detail = null, ejections = 0, returnsMs = 0, weightPercent = null, drain = false] = found;
+  const agent = weightPercent === null ? null : { weightPercent, drain };
   return {
     ...facts,
     effectiveWeight,
@@ -130,7 +143,12 @@ function decodeBackend(
     reason,
     sinceMs,
     mode,
-    ready: mode === "active" && health === "healthy",
+    detail,
+    ejections,
+    returnsMs: returnsMs || null,
+    probedMs,
+    agent,
+    ready: isUsed(mode, agent) && health === "healthy",
     ewmaMs: latencyNs === 0 ? null : latencyNs / 1e6,
     metrics,
   };

@@ -20,7 +20,11 @@ export type PoolKey =
   | "judged"
   | "metrics"
   | "gateways"
-  | "seqs";
+  | "seqs"
+  | "window"
+  | "probed"
+  | "wished"
+  | "events";
 
 /**
  * What every call names as its keys: one that a pool always has, and one that it never has. So a Redis Cluster that is

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 /** Redis takes a library as one text; each part sees what those before it define. */
 const PARTS = [
   ...["header", "commands", "cache", "score", "pool", "backends", "rows", "store"],
-  ...["eligibility", "estimate", "membership", "health", "outcomes"],
+  ...["eligibility", "estimate", "log", "membership", "health", "outcomes", "findings"],
   ...["levels", "queue", "lowest", "renumber", "picks", "configure", "state", "statements", "functions"],
 ];
 

@@ -85,7 +85,7 @@ describe("the Redis ledger", () => {
 
   it("publishes every change of a pool with its version", async () => {
     const subscriber = redis.duplicate({ enableOfflineQueue: true });
-    const events: { version: number; changes?: unknown[] }[] = [];
+    const events: unknown[] = [];
     subscriber.on("message", (_channel, text) => events.push(JSON.parse(text)));
     await subscriber.subscribe(`${prefix}:events`);
     const ledger = createRedisLedger({ redis, prefix });
@@ -95,22 +95,35 @@ describe("the Redis ledger", () => {
       statement("g1", 1, { full: true, outcomes: { b: outcome({ failure: 3, failuresInRow: 3 }) } }),
     ]);
     await expect.poll(() => events.length).toBe(3);
+    const ofPool = { type: "pool", pool: POOL, atMs: expect.any(Number) };
+    const asConfigured = { weightPercent: 100, drain: false };
     expect(events).toEqual([
-      { type: "pool", pool: POOL, version },
+      { ...ofPool, version },
       {
-        type: "pool",
-        pool: POOL,
+        ...ofPool,
         version: version + 1,
-        changes: [{ backend: "a", health: "healthy", mode: "draining", reason: "initial" }],
+        changes: [{ backend: "a", health: "healthy", mode: "draining", reason: "initial", ...asConfigured }],
       },
       {
-        type: "pool",
-        pool: POOL,
+        ...ofPool,
         version: version + 2,
-        changes: [{ backend: "b", health: "unhealthy", mode: "active", reason: "traffic" }],
+        changes: [{ backend: "b", health: "unhealthy", mode: "active", reason: "traffic", ...asConfigured }],
       },
     ]);
     subscriber.disconnect();
+  });
+});
+
+describe("the log in Redis", () => {
+  it("goes an hour after its pool, and not at all when the pool is made anew", async () => {
+    const ledger = createRedisLedger({ redis, prefix });
+    await ledger.configure(facts({ a: 1 }));
+    expect(await redis.ttl(key("events"))).toBe(-1);
+    await ledger.remove(POOL, 1);
+    expect(await redis.ttl(key("events"))).toBeGreaterThan(3_590);
+    await ledger.configure(facts({ a: 1 }));
+    expect(await redis.ttl(key("events"))).toBe(-1);
+    expect(await ledger.events(POOL, null, 10)).toHaveLength(2);
   });
 });
 
@@ -148,6 +161,62 @@ describe("what the server remembers of a pool between calls", () => {
     await ledger.configure(facts({ a: 1, b: 1 }));
     expect(await ledger.rows(POOL)).toEqual({});
     expect((await ledger.read(POOL))?.backends.map(({ inflight }) => inflight)).toEqual([0, 0]);
+  });
+
+  it.each([
+    [
+      "an earlier release has configured",
+      async () => redis.hset(key("meta"), "params", '{"policy":"first"}'),
+    ],
+    ["half of whose numbers were lost", async () => redis.hdel(key("meta"), "active", "healthy")],
+  ])("counts no more for a pool that %s: it is as if it had never been configured", async (_, spoil) => {
+    const ledger = createRedisLedger({ redis, prefix });
+    await ledger.configure(facts({ a: 1, b: 1 }));
+    await picker(ledger)(1);
+    await spoil();
+    await writeElsewhere();
+    expect(await picker(ledger)(1)).toBeUndefined();
+    await ledger.configure(facts({ a: 1, b: 1 }));
+    expect(await picker(ledger)(2)).toEqual(["a", "b"]);
+  });
+
+  it.each([
+    ["an earlier release has configured", async () => redis.hdel(key("meta"), "failing")],
+    ["that lost its numbers", async () => redis.del(key("meta"))],
+  ])(
+    "keeps what operators wish of the backends of a pool %s, and nothing that cannot be read",
+    async (_, spoil) => {
+      const ledger = createRedisLedger({ redis, prefix });
+      await ledger.configure(facts({ a: 1, b: 1, c: 1 }));
+      await ledger.setMode(POOL, "b", "disabled");
+      await ledger.setMode(POOL, "c", "draining");
+      await spoil();
+      await redis.hset(key("health"), { a: "nonsense", c: '{"mode":"asleep"}', gone: '{"mode":"disabled"}' });
+      await writeElsewhere();
+      await ledger.configure(facts({ a: 1, b: 1, c: 1 }));
+      const state = await ledger.read(POOL);
+      expect(state?.backends.map(({ id, mode }) => [id, mode])).toEqual([
+        ["a", "active"],
+        ["b", "disabled"],
+        ["c", "active"],
+      ]);
+      expect(await picker(ledger)(2)).toEqual(["a", "c"]);
+    },
+  );
+
+  it("is told by the functions of an earlier release without what they do not know", async () => {
+    const ledger = createRedisLedger({ redis, prefix });
+    await ledger.configure(facts({ a: 1, b: 1 }));
+    const {
+      returnsMs: _,
+      ejections: __,
+      ...older
+    } = JSON.parse((await redis.hget(key("health"), "a")) ?? "");
+    await redis.hset(key("health"), "a", JSON.stringify(older));
+    await writeElsewhere();
+    const failed = { a: outcome({ failure: 3, failuresInRow: 3 }) };
+    await ledger.settle(POOL, [statement("g1", 1, { full: true, outcomes: failed })]);
+    expect((await ledger.read(POOL))?.backends[0]).toMatchObject({ health: "unhealthy", ejections: 1 });
   });
 
   it("counts no more after a call that failed half way", async () => {

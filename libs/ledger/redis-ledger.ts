@@ -1,10 +1,11 @@
 // The ledger on Redis: every method is one call of a function in lua/functions.lua, hence atomic.
-import type { Ledger, Rows, Transition } from "@evenkeel/core/ledger/ledger.ts";
+import { tidied } from "@evenkeel/core/ledger/agent.ts";
+import type { Ledger, LedgerEvent, Observation, Rows } from "@evenkeel/core/ledger/ledger.ts";
 import { eventChannel } from "@evenkeel/runtime/keys.ts";
 import type { Redis } from "@evenkeel/runtime/redis.ts";
 import { decodeReplies, decodeState, encodeFacts, encodeStatements } from "./encoding.ts";
 import { createFunctions } from "./functions.ts";
-import { callKeys } from "./keys.ts";
+import { callKeys, poolKey } from "./keys.ts";
 import { ledgerLibrary } from "./library.ts";
 
 const SOURCE = ledgerLibrary();
@@ -35,8 +36,8 @@ export function createRedisLedger({ redis, prefix, clock }: RedisLedgerOptions):
       return Number(await call("configure", facts.pool, ...encodeFacts(facts)));
     },
     async observe(pool, findings) {
-      const text = await call("observe", pool, JSON.stringify(findings));
-      return text === "" ? null : (JSON.parse(text) as Transition[]);
+      const text = await call("observe", pool, JSON.stringify(findings.map(tidied)));
+      return text === "" ? null : (JSON.parse(text) as Observation);
     },
     async setMode(pool, backend, mode) {
       const text = await call("set_mode", pool, backend, mode);
@@ -48,6 +49,11 @@ export function createRedisLedger({ redis, prefix, clock }: RedisLedgerOptions):
     },
     async rows(pool) {
       return JSON.parse(await call("rows", pool)) as Rows;
+    },
+    async events(pool, after, most) {
+      const from = after === null ? "-" : `(${after}`;
+      const entries = await redis.xrange(poolKey(prefix, pool, "events"), from, "+", "COUNT", most);
+      return entries.map(([id, [, text]]) => ({ id, event: JSON.parse(text as string) as LedgerEvent }));
     },
     async remove(pool, configVersion) {
       await call("remove", pool, String(configVersion));

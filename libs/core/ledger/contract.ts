@@ -1,15 +1,21 @@
 // The contract of every ledger, as tests: run by the model's own test and by the Redis ledger's.
 import { describe } from "vitest";
+import { agents } from "./contract/agents.ts";
+import { atMostAShare } from "./contract/at-most-a-share.ts";
 import { batches } from "./contract/batches.ts";
 import { byChance } from "./contract/by-chance.ts";
 import { byLoad } from "./contract/by-load.ts";
 import { byRequest } from "./contract/by-request.ts";
 import { byWhatIsLearned } from "./contract/by-what-is-learned.ts";
 import { counting } from "./contract/counting.ts";
+import { damping } from "./contract/damping.ts";
 import { eligibility } from "./contract/eligibility.ts";
 import { everyPolicy } from "./contract/every-policy.ts";
+import { failureShare } from "./contract/failure-share.ts";
+import { findings } from "./contract/findings.ts";
 import { health } from "./contract/health.ts";
 import { learning } from "./contract/learning.ts";
+import { log } from "./contract/log.ts";
 import { preferring } from "./contract/preferring.ts";
 import type { Create } from "./contract/scene.ts";
 import { slowStart } from "./contract/slow-start.ts";
@@ -33,8 +39,14 @@ const PARTS = [
   slowStart,
   pace,
   health,
+  damping,
+  failureShare,
+  atMostAShare,
+  findings,
+  agents,
   learning,
   versions,
+  log,
 ];
 
 export function ledgerContract(name: string, create: Create): void {

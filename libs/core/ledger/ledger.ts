@@ -96,7 +96,19 @@ export interface PoolFacts {
   policy: Policy;
   rise: number;
   fall: number;
+  /** How long one failure keeps an unhealthy backend out, times how often it left lately, at most `maxHoldMs`. */
   holdMs: number;
+  maxHoldMs: number;
+  /** Failures of requests in a row to leave. */
+  failures: number;
+  /** Of at least `minRequests` in a window of `windowMs`, to leave; 0: no such rule. */
+  failurePercent: number;
+  windowMs: number;
+  minRequests: number;
+  /** Of the active backends that may be out before requests take out no more; one always may. */
+  maxEjectPercent: number;
+  /** Of a new backend. */
+  initial: Health;
   /** With a smaller share of the active backends healthy, all active ones are used. */
   panicPercent: number;
   /** 0: a backend that joins or returns has its whole weight at once. */
@@ -135,7 +147,17 @@ export interface BackendState extends BackendFacts {
   reason: HealthReason;
   sinceMs: number;
   mode: Mode;
-  /** healthy and active. In panic an unready backend may still be picked. */
+  /** What was seen last, in words: "status 503", "3 failures in a row"; null: nothing worth a word. */
+  detail: string | null;
+  /** How often it left lately: what it stays out for grows with it. */
+  ejections: number;
+  /** Unhealthy: it does not return before this, ms since the epoch; null: it may at any time. */
+  returnsMs: number | null;
+  /** When the last probe that counted was due; null: none was. */
+  probedMs: number | null;
+  /** What its agent asked for last; null: nothing. */
+  agent: AgentWish | null;
+  /** healthy and active, and its agent does not wish to drain. In panic an unready backend may still be picked. */
   ready: boolean;
   /** Mean time to first byte over the last seconds, ms, failures charged as slow; null before the first success. */
   ewmaMs: number | null;
@@ -154,14 +176,37 @@ export interface PoolState {
 /** The rows behind the counts, for tests and for an operator who wants to know who holds what. */
 export type Rows = Record<string, Record<string, number>>;
 
+/** What a backend's agent asks for. */
+export interface AgentWish {
+  /** Of its weight, 0 to 100, in steps of `AGENT_WEIGHT_STEP`. 0 is as good as drained. */
+  weightPercent: number;
+  drain: boolean;
+}
+
+/** So that a load that trembles does not make an event each time. */
+export const AGENT_WEIGHT_STEP = 5;
+/** A wish that was not repeated for so long is void. */
+export const AGENT_TTL_MS = 30_000;
+
+export const MAX_DETAIL = 120;
+
 /** One probe's finding. */
 export interface Finding {
   backend: string;
   /** The address that was probed: found out about another one, it does not count. */
   url: string;
   ok: boolean;
+  /** What was seen: "status 503"; at most `MAX_DETAIL` characters. */
+  detail?: string;
+  /**
+   * When the probe was due, ms since the epoch, the same for all monitors: a finding that is not newer than the last
+   * one counts for nothing, so that two monitors that overlap never count twice. Left out: it counts.
+   */
+  dueMs?: number;
   /** What the backend's agent said of its load; at most `MAX_METRICS`. */
   metrics?: Record<string, number>;
+  /** What it asks for; left out: it said nothing of it. */
+  agent?: AgentWish;
 }
 
 export interface Transition {
@@ -169,22 +214,57 @@ export interface Transition {
   from: Health;
   to: Health;
   reason: HealthReason;
+  detail: string | null;
+}
+
+export interface Observation {
+  transitions: Transition[];
+  /** Of those observed: it takes less than `fall` or `rise` more findings to change their health. */
+  doubtful: string[];
+}
+
+/** What happened to a pool: one entry of its log. Several may have one version; versions of a log have no gaps. */
+export type LedgerEvent = { version: number /** By Redis's clock. */; atMs: number } & (
+  | ({ type: "health"; ejections: number } & Transition)
+  | { type: "mode"; backend: string; from: Mode; to: Mode }
+  /** What its agent asks for now. */
+  | ({ type: "agent"; backend: string } & AgentWish)
+  /** It begins, or is over. */
+  | { type: "panic"; on: boolean }
+  /** Another configuration: at most `MAX_NAMED` of each are named. */
+  | { type: "members"; configVersion: number; joined: string[]; left: string[]; size: number }
+);
+
+export const MAX_NAMED = 16;
+
+/** Entries of a pool's log that are kept, about. */
+export const EVENTS_KEPT = 1_000;
+
+export interface LoggedEvent {
+  /** Rises along the log; of a Redis Stream: `<ms>-<n>` by Redis's clock. */
+  id: string;
+  event: LedgerEvent;
 }
 
 /**
- * Every method is atomic. All but `configure` answer null for a pool that was never configured (or was lost with
+ * Every method is atomic. All but `configure`, `rows` and `events` answer null for a pool that was never configured (or was lost with
  * Redis): the caller configures it and asks again.
  */
 export interface Ledger {
   settle(pool: string, statements: readonly Statement[]): Promise<SettleResult | null>;
   /** Idempotent. Answers the pool's version. Counts, health and modes of backends that stay are kept. */
   configure(facts: PoolFacts): Promise<number>;
-  /** Applies probe findings to the shared health; answers the transitions they caused. Unknown ids are ignored. */
-  observe(pool: string, findings: readonly Finding[]): Promise<Transition[] | null>;
+  /** Applies probe findings to the shared health; answers what they caused. Unknown ids are ignored. */
+  observe(pool: string, findings: readonly Finding[]): Promise<Observation | null>;
   /** False when the pool has no such backend. */
   setMode(pool: string, backend: string, mode: Mode): Promise<boolean | null>;
   read(pool: string): Promise<PoolState | null>;
   rows(pool: string): Promise<Rows>;
+  /**
+   * The log's oldest entries after `after` (an id; null: from its beginning), at most `most`; none for a pool that is not
+   * known.
+   */
+  events(pool: string, after: string | null, most: number): Promise<LoggedEvent[]>;
   /** Ignored where a newer configuration than `configVersion` has configured the pool. */
   remove(pool: string, configVersion: number): Promise<void>;
 }

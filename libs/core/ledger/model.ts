@@ -3,7 +3,8 @@
 // simulator runs this one.
 import type { Mode } from "../health/state.ts";
 import type { Ledger, PoolFacts, Reply, Rows, SettleResult, Statement } from "./ledger.ts";
-import { observe, observeOutcomes, returnUnproven } from "./model/learning.ts";
+import { mendHealth, observe, observeOutcomes, passTime } from "./model/health.ts";
+import { emptyLog, entriesAfter, type Log } from "./model/log.ts";
 import { advanceSlowStart, configured, judgeStalest, reindex } from "./model/membership.ts";
 import { pick, renumber } from "./model/picks.ts";
 import { type Gateway, type PoolRecord, pickable, scoreOf } from "./model/record.ts";
@@ -17,6 +18,8 @@ export interface ModelLedger extends Ledger {
 
 export function createModelLedger(clock: () => number): ModelLedger {
   const pools = new Map<string, PoolRecord>();
+  /** Also of pools that were removed. */
+  const logs = new Map<string, Log>();
 
   const withPool = <T>(name: string, act: (pool: PoolRecord, nowMs: number) => T): T | null => {
     const pool = pools.get(name);
@@ -28,7 +31,9 @@ export function createModelLedger(clock: () => number): ModelLedger {
       return withPool(name, (pool, nowMs) => settle(pool, statements, nowMs));
     },
     async configure(facts: PoolFacts) {
-      const pool = configured(pools.get(facts.pool), facts, clock());
+      const log = logs.get(facts.pool) ?? emptyLog();
+      logs.set(facts.pool, log);
+      const pool = configured(pools.get(facts.pool), facts, clock(), log);
       pools.set(facts.pool, pool);
       return pool.version;
     },
@@ -42,7 +47,7 @@ export function createModelLedger(clock: () => number): ModelLedger {
       return withPool(name, (pool, nowMs) => {
         mendClock(pool, nowMs);
         expireGateways(pool, new Set(), nowMs);
-        returnUnproven(pool, nowMs);
+        passTime(pool, nowMs);
         advanceSlowStart(pool, nowMs);
         return poolState(pool);
       });
@@ -51,6 +56,9 @@ export function createModelLedger(clock: () => number): ModelLedger {
       const rows: Rows = {};
       for (const [id, gateway] of pools.get(name)?.gateways ?? []) rows[id] = Object.fromEntries(gateway.row);
       return rows;
+    },
+    async events(name, after, most) {
+      return entriesAfter(logs.get(name) ?? emptyLog(), after, most);
     },
     async remove(name, configVersion) {
       if ((pools.get(name)?.facts.configVersion ?? 0) <= configVersion) pools.delete(name);
@@ -68,7 +76,7 @@ function settle(pool: PoolRecord, statements: readonly Statement[], nowMs: numbe
     const reply = replies[i] as Reply;
     return reply.status === "applied" ? [{ statement, reply }] : [];
   });
-  returnUnproven(pool, nowMs);
+  passTime(pool, nowMs);
   observeOutcomes(
     pool,
     applied.map(({ statement }) => statement),
@@ -90,8 +98,8 @@ function mendClock(pool: PoolRecord, nowMs: number): void {
   for (const gateway of pool.gateways.values()) gateway.seenMs = Math.min(gateway.seenMs, nowMs);
   pool.rampedMs = Math.min(pool.rampedMs, nowMs);
   pool.learnsAtMs = Math.min(pool.learnsAtMs, nowMs);
+  mendHealth(pool, nowMs);
   for (const backend of pool.backends.values()) {
-    backend.health.untilMs = Math.min(backend.health.untilMs, nowMs + pool.facts.holdMs);
     backend.judgedMs = Math.min(backend.judgedMs, nowMs);
     if (backend.joinedMs !== null) backend.joinedMs = Math.min(backend.joinedMs, nowMs);
   }
@@ -101,7 +109,9 @@ function setMode(pool: PoolRecord, id: string, mode: Mode, nowMs: number): boole
   const backend = pool.backends.get(id);
   if (!backend) return false;
   if (backend.mode === mode) return true;
+  const from = backend.mode;
   backend.mode = mode;
-  reindex(pool, new Set(mode === "active" ? [id] : []), nowMs);
+  const joining = new Set(mode === "active" ? [id] : []);
+  reindex(pool, joining, nowMs, [{ type: "mode", backend: id, from, to: mode }]);
   return true;
 }

@@ -13,6 +13,7 @@ const BACKEND = {
   effectiveWeight: 0.5,
   health: "healthy",
   mode: "active",
+  sinceMs: 90,
 };
 const POOL = { version: 7, backends: [BACKEND] };
 const ANSWER = { status: "applied", resync: false, picks: ["a", null], version: 7 };
@@ -25,6 +26,14 @@ describe("a scheduler's answer", () => {
       expect(read(answer)).toEqual(answer);
     },
   );
+
+  it("is taken with what agents ask for", () => {
+    const backends = [
+      { ...BACKEND, agent: { weightPercent: 50, drain: false } },
+      { ...BACKEND, agent: null },
+    ];
+    expect(read({ ...ANSWER, pool: { ...POOL, backends } })).toMatchObject({ pool: { backends } });
+  });
 
   it.each(BACKEND_SCHEMES)("is taken with backends of %s://", (scheme) => {
     const pool = { ...POOL, backends: [{ ...BACKEND, url: `${scheme}://db.internal:5432` }] };
@@ -54,6 +63,9 @@ describe("a scheduler's answer", () => {
     ...[
       null,
       { ...BACKEND, id: 1 },
+      { ...BACKEND, sinceMs: null },
+      { ...BACKEND, agent: 50 },
+      { ...BACKEND, agent: { weightPercent: "50", drain: false } },
       { ...BACKEND, url: undefined },
       { ...BACKEND, url: "nonsense" },
       { ...BACKEND, url: "ftp://127.0.0.1:21" },

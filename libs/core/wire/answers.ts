@@ -55,8 +55,16 @@ const isBackend = (backend: unknown): boolean =>
   [backend.weight, backend.priority, backend.inflight, backend.effectiveWeight].every(Number.isFinite) &&
   isText(backend.health) &&
   isText(backend.mode) &&
+  Number.isFinite(backend.sinceMs) &&
+  isWish(backend.agent) &&
   (backend.zone === null || isText(backend.zone)) &&
   (backend.maxInflight === null || Number.isFinite(backend.maxInflight));
+
+/** A scheduler of an earlier release says nothing of it. */
+const isWish = (agent: unknown): boolean =>
+  agent === undefined ||
+  agent === null ||
+  (isObject(agent) && Number.isFinite(agent.weightPercent) && typeof agent.drain === "boolean");
 
 const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null;
 

@@ -5,16 +5,29 @@
 -- What every pick looks at has a name with a capital: Id, N (in flight), Tick (of the last pick), Touched (by this call),
 -- Place (in the order of names), Room (how many may be in flight), SavedN and Parked (as Redis has them), Key (score as it
 -- is), Score (as Redis has it), After (next in a list, levels.lua), Weight (effective).
-local LEARNED, use_metrics, use_facts, set_effective, nothing_learned, know, known_backend, know_all, touch, weigh, teach
+local LEARNED, WINDOW, tell_window, tell_probed, tell_wish, use_metrics, use_facts, set_effective, nothing_learned, know, known_backend, know_all, touch, weigh, teach
 do
 
 -- Five numbers, as they are in memory.
 LEARNED = '<ddddd'
+-- When it was opened, requests, failures.
+WINDOW = '<ddd'
 
 local function use_health(more, text)
   local state = cjson.decode(text)
   more.health, more.reason, more.sinceMs, more.streak = state.health, state.reason, state.sinceMs, state.streak
   more.strikes, more.untilMs, more.mode = state.strikes, state.untilMs, state.mode
+  more.returnsMs, more.ejections, more.detail = state.returnsMs or 0, state.ejections or 0, state.detail
+  more.weightPercent, more.drain = state.weightPercent, state.drain
+end
+
+local function use_findings(more, window, probed, wished)
+  more.probedMs, more.wishedMs = tonumber(probed), tonumber(wished)
+  if window then
+    local opened, requests, failures = struct.unpack(WINDOW, window)
+    more.window = { openedMs = opened, requests = requests, failures = failures }
+  end
+  more.failing = window ~= false or more.strikes > 0
 end
 
 function use_metrics(text)
@@ -99,12 +112,17 @@ local function read_backends(pool, ids)
   local keys, records = pool.keys, {}
   local facts, health = read('HMGET', keys.facts, ids), read('HMGET', keys.health, ids)
   local learned, metrics = read('HMGET', keys.learned, ids), read('HMGET', keys.metrics, ids)
+  local windows, probed = read('HMGET', keys.window, ids), read('HMGET', keys.probed, ids)
+  local wished = read('ZMSCORE', keys.wished, ids)
   local counts, weights = read('ZMSCORE', keys.inflight, ids), read('ZMSCORE', keys.weight, ids)
   local picked, turns = read('HMGET', keys.picked, ids), pool.turned and read('HMGET', keys.turns, ids)
   for i, id in ipairs(ids) do
     local b = new_record(id, tonumber(counts[i]) or 0, tonumber(picked[i]) or 0)
     if facts[i] then use_facts(pool, b, facts[i]) end
-    if health[i] then use_health(b.More, health[i]) end
+    if health[i] then
+      use_health(b.More, health[i])
+      use_findings(b.More, windows[i], probed[i], wished[i])
+    end
     if turns then b.turns, b.savedTurns = tonumber(turns[i]) or 0, tonumber(turns[i]) or 0 end
     if learned[i] or metrics[i] then use_learned(b, learned[i], metrics[i]) end
     set_effective(b, tonumber(weights[i]))
@@ -157,6 +175,21 @@ end
 function weigh(pool, b)
   touch(pool, b)
   pool.weighed[#pool.weighed + 1] = b
+end
+
+-- What was found out about it, in hashes and sets of their own, written together when the call ends.
+function tell_window(pool, b)
+  pool.told, pool.windowed[#pool.windowed + 1] = true, b
+end
+
+function tell_probed(pool, b)
+  pool.told = true
+  add(pool.probed, b.Id, text_of(b.More.probedMs))
+end
+
+function tell_wish(pool, b)
+  pool.told = true
+  add(pool.wishes, text_of(b.More.wishedMs), b.Id)
 end
 
 -- … of what was learned about it

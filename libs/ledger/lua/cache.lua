@@ -6,7 +6,7 @@ local BACKEND_BYTES, ENTRY_BYTES, take_remembered, remember, new_rev
 do
 
 -- About what Lua needs for a record of a backend, and for an entry of a row.
-BACKEND_BYTES, ENTRY_BYTES = 1800, 260
+BACKEND_BYTES, ENTRY_BYTES = 2400, 260
 
 local REMEMBERED_BYTES_MAX = 128 * 2 ^ 20 -- of all pools; past it all are forgotten
 

@@ -39,6 +39,9 @@ end
 
 local function exact(number) return string.format('%.17g', number) end
 
+-- Also of none: cjson takes an empty table for an object.
+local function list_text(list) return #list > 0 and cjson.encode(list) or '[]' end
+
 local function add(list, a, b)
   local size = #list
   list[size + 1] = a

@@ -1,5 +1,5 @@
 -- Who may be picked, and with which share of its weight: libs/core/ledger/eligibility.ts and slow-start.ts.
-local PACE, eligibility, risen, turns_at, set_weight, advance_slow_start, too_soon
+local PACE, is_used, eligibility, risen, turns_at, set_weight, advance_slow_start, too_soon
 do
 
 local OVERPROVISION = 1.4
@@ -10,19 +10,34 @@ local TURN_STEPS = 1024
 
 local function round_weight(weight) return max(floor(weight / WEIGHT_STEP + 0.5), 1) * WEIGHT_STEP end
 
+-- Active, and its agent does not ask to be left alone: libs/core/ledger/agent.ts.
+function is_used(b)
+  local more = b.More
+  return more.mode == 'active' and not more.drain and more.weightPercent ~= 0
+end
+
+local function weight_wished(more)
+  local weight, percent = more.weight, more.weightPercent
+  if not percent or percent == 100 then return weight end
+  return round_weight(weight * percent / 100)
+end
+
+-- What each weighs is worked out here once.
 -- By priority: { active, healthy = backends, share = percent of the load }.
 local function tiers_of(all)
   local by_priority, priorities = {}, {}
   for _, b in ipairs(all) do
-    if b.More.mode == 'active' then
-      local tier = by_priority[b.More.priority]
+    local more = b.More
+    if is_used(b) then
+      local tier = by_priority[more.priority]
       if not tier then
         tier = { active = {}, healthy = {} }
-        by_priority[b.More.priority] = tier
-        priorities[#priorities + 1] = b.More.priority
+        by_priority[more.priority] = tier
+        priorities[#priorities + 1] = more.priority
       end
+      more.weighs = weight_wished(more)
       tier.active[#tier.active + 1] = b
-      if b.More.health == 'healthy' then
+      if more.health == 'healthy' then
         tier.healthy[#tier.healthy + 1] = b
       end
     end
@@ -35,7 +50,7 @@ end
 
 local function sum_of_weights(backends)
   local sum = 0
-  for _, b in ipairs(backends) do sum = sum + b.More.weight end
+  for _, b in ipairs(backends) do sum = sum + b.More.weighs end
   return sum
 end
 
@@ -60,13 +75,13 @@ local function weights_by_share(tiers, shares)
   for _, tier in ipairs(used) do
     local factor = (tier.share * total) / (shares * sum_of_weights(tier.healthy))
     for _, b in ipairs(tier.healthy) do
-      weights[b] = #used == 1 and b.More.weight or round_weight(b.More.weight * factor)
+      weights[b] = #used == 1 and b.More.weighs or round_weight(b.More.weighs * factor)
     end
   end
   return weights
 end
 
--- Answers whether it is panic, and backend → weight of those that may be picked.
+-- Answers whether it is panic, backend → weight of those that may be picked, how many are used and healthy among them.
 function eligibility(all, panic_percent)
   local tiers = tiers_of(all)
   local wanting, active, healthy = 100, 0, 0
@@ -79,7 +94,7 @@ function eligibility(all, panic_percent)
   end
   local panic = wanting > 0 and healthy * 100 < active * panic_percent
   if panic then trust_no_health(tiers) end
-  return panic, weights_by_share(tiers, max(1, 100 - wanting))
+  return panic, weights_by_share(tiers, max(1, 100 - wanting)), active, healthy
 end
 
 -- How far one in slow start has come.

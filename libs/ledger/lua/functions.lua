@@ -6,7 +6,7 @@ local function settle(keys, args)
   if not pool then return '' end
   local statements = decode_statements(args[4], args, 5)
   local applied = state_rows(pool, statements)
-  return_unproven(pool)
+  pass_time(pool)
   observe_outcomes(pool, applied)
   advance_slow_start(pool)
   judge_stalest(pool)
@@ -24,19 +24,19 @@ local function configure(keys, args)
     return string.format('%d', pool.version)
   end
   pool = pool or new_pool(keys, args)
-  local joining = reconfigure(pool, args[4], cjson.decode(args[5]))
-  reindex(pool, joining, nil)
+  local joining, story = reconfigure(pool, args[4], cjson.decode(args[5]))
+  reindex(pool, joining, story)
   close(pool)
   return string.format('%d', pool.version)
 end
 
--- ARGV[4]: findings. Answer: the transitions they caused.
+-- ARGV[4]: findings. Answer: { transitions = those they caused, doubtful = ids }.
 local function observe(keys, args)
   local pool = open(keys, args)
   if not pool then return '' end
-  local transitions = observe_findings(pool, cjson.decode(args[4]))
+  local transitions, doubtful = observe_findings(pool, cjson.decode(args[4]))
   close(pool)
-  return #transitions > 0 and cjson.encode(transitions) or '[]'
+  return '{"transitions":' .. list_text(transitions) .. ',"doubtful":' .. list_text(doubtful) .. '}'
 end
 
 -- ARGV[4]: backend  ARGV[5]: mode. Answer: '1', or '0' when there is no such backend.
@@ -44,10 +44,13 @@ local function set_mode(keys, args)
   local pool = open(keys, args)
   if not pool then return '' end
   local b, mode = known_backend(pool, args[4]), args[5]
-  if b.More.url and b.More.mode ~= mode then
+  local from = b.More.mode
+  if b.More.url and from ~= mode then
     b.More.mode = mode
     keep_health(pool, b)
-    reindex(pool, mode == 'active' and { [b.Id] = true } or {}, { change(b) })
+    local story = new_story()
+    tell_change(story, b, { type = 'mode', backend = b.Id, from = from, to = mode })
+    reindex(pool, mode == 'active' and { [b.Id] = true } or {}, story)
   end
   close(pool)
   return b.More.url and '1' or '0'
@@ -59,7 +62,7 @@ local function read_pool(keys, args)
   if not pool then return '' end
   mend_clock(pool)
   expire_gateways(pool, {})
-  return_unproven(pool)
+  pass_time(pool)
   advance_slow_start(pool)
   close(pool)
   return state_text(pool)
@@ -84,7 +87,7 @@ local function remove(keys, args)
     remember(pool)
     return '0'
   end
-  wipe(pool)
+  retire(pool)
   return '1'
 end
 

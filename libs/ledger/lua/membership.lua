@@ -28,14 +28,16 @@ end
 -- A new version, and anew who may be picked.
 -- @param joining set of ids: new, found healthy or set active with this change; they start slowly, unless nobody else is
 --   there to carry the load meanwhile
--- @param changes for the event, nil where the pool has to be read again
-function reindex(pool, joining, changes)
+-- @param story what made it necessary: at least one entry, so that versions of the log have no gaps
+function reindex(pool, joining, story)
   local all = know_all(pool)
-  local panic, weights = eligibility(all, pool.panicPercent)
+  local panic, weights, active, healthy = eligibility(all, pool.panicPercent)
+  local panicked = panic ~= (pool.panic == 1)
   local slowly = pool.slowStartMs > 0 and not panic and any_stays(all, weights)
   pool.version = pool.version + 1
   pool.panic = panic and 1 or 0
   pool.total, pool.totalWeight = 0, 0
+  pool.active, pool.healthy = active, healthy
   for _, b in ipairs(all) do
     if slowly and joining[b.Id] and not b.More.fullWeight then b.joinedMs = pool.now end
     if pool.slowStartMs == 0 then b.joinedMs = nil end
@@ -46,8 +48,7 @@ function reindex(pool, joining, changes)
   end
   store_draws(pool, weights)
   store(pool)
-  local event = { type = 'pool', pool = pool.name, version = pool.version, changes = changes }
-  redis.call('PUBLISH', pool.channel, cjson.encode(event))
+  publish(pool, story, panicked)
 end
 
 end

@@ -1,7 +1,7 @@
--- What traffic and probes say: libs/core/ledger/model/learning.ts. A statement brings its outcomes as text of their own,
+-- What traffic says: libs/core/ledger/model/health.ts and learning.ts. A statement brings its outcomes as text of their own,
 --   [backend, successes, failures, failures in row, latency in µs, metrics or 0, …],
 -- which is not even decoded where nothing is to be learned from it and nobody has failed.
-local observe_outcomes, observe_findings
+local observe_outcomes
 do
 
 local STRIDE = 6
@@ -16,7 +16,7 @@ local function shall_learn(pool, reported)
   return true
 end
 
-local function observe_statement(pool, outcomes, learning, reported, changes)
+local function observe_statement(pool, outcomes, learning, reported, story)
   know(pool, outcomes, STRIDE)
   for i = 1, #outcomes, STRIDE do
     local id, success, failure, in_row, latency, metrics = unpack(outcomes, i, i + STRIDE - 1)
@@ -28,47 +28,24 @@ local function observe_statement(pool, outcomes, learning, reported, changes)
         if metrics ~= 0 then learn_metrics(pool, b, metrics) end
       end
       local before = b.More.health
-      observe_traffic(pool, b, in_row, success > 0)
-      if b.More.health ~= before then changes[#changes + 1] = change(b) end
+      observe_traffic(pool, b, success, failure, in_row)
+      tell_health(story, b, before)
     end
   end
 end
 
 function observe_outcomes(pool, statements)
-  local reported, changes = {}, {}
+  local reported, story = {}, new_story()
   for _, s in ipairs(statements) do
     if s.reported > 0 then
       local learning = shall_learn(pool, s.reported)
       if learning or s.failed or pool.failing > 0 then
-        observe_statement(pool, cjson.decode(s.outcomes), learning, reported, changes)
+        observe_statement(pool, cjson.decode(s.outcomes), learning, reported, story)
       end
     end
   end
   if #reported > 0 then judge(pool, reported) end
-  if #changes > 0 then reindex(pool, {}, changes) end -- traffic only ever takes backends out
-end
-
-function observe_findings(pool, findings)
-  local transitions, changes, risen, reported = {}, {}, {}, {}
-  for _, finding in ipairs(findings) do
-    local b = known_backend(pool, finding.backend)
-    if b.More.url == finding.url then
-      if finding.metrics then
-        learn_metrics(pool, b, finding.metrics)
-        reported[#reported + 1] = b
-      end
-      local from = b.More.health
-      observe_probe(pool, b, finding.ok)
-      if b.More.health ~= from then
-        transitions[#transitions + 1] = { backend = b.Id, from = from, to = b.More.health, reason = b.More.reason }
-        changes[#changes + 1] = change(b)
-        risen[b.Id] = b.More.health == 'healthy' or risen[b.Id]
-      end
-    end
-  end
-  judge(pool, reported)
-  if #changes > 0 then reindex(pool, risen, changes) end
-  return transitions
+  if #story.entries > 0 then reindex(pool, {}, story) end -- traffic only ever takes backends out
 end
 
 end

@@ -72,7 +72,7 @@ end
 local function preferred(pool, want)
   local b = known_backend(pool, want.p)
   local more = b.More
-  if not more.url or more.mode ~= 'active' or more.health ~= 'healthy' then return nil end
+  if not more.url or not is_used(b) or more.health ~= 'healthy' then return nil end
   if b.N >= more.maxInflight or (want.x and excludes(want, b.Id)) then return nil end
   local below = want.b
   if b.joinedMs and pool.panic == 0 then below = max(1, floor(below * risen(pool, b))) end

@@ -4,9 +4,9 @@ local NUMBERS, NAMES, SPREAD_EVERY, clock, use_params, new_view, open, order_key
 do
 
 NUMBERS = { 'version', 'configVersion', 'panic', 'tick', 'total', 'totalWeight', 'drawWeight', 'chance', 'rampedMs',
-  'learnsAtMs', 'neutralNs', 'neutralRequests', 'turn', 'failing' }
+  'learnsAtMs', 'neutralNs', 'neutralRequests', 'turn', 'failing', 'active', 'healthy' }
 NAMES = { 'order', 'inflight', 'weight', 'draws', 'facts', 'health', 'out', 'picked', 'turns', 'joined', 'full',
-  'learned', 'judged', 'metrics', 'gateways', 'seqs' }
+  'learned', 'judged', 'metrics', 'gateways', 'seqs', 'window', 'probed', 'wished', 'events' }
 SPREAD_EVERY = 128 -- calls
 
 local JUDGED = { ['least-time'] = true, criteria = true }
@@ -32,18 +32,23 @@ function new_view(key)
   local prefix = string.sub(key, 1, -5) -- without "meta"
   local pool = { key = key, prefix = prefix, size = 0, calls = 0, stored = {}, keys = {}, backends = {}, gateways = {},
     touched = { size = 0 }, weighed = {}, taught = {}, restated = {}, expired = {}, seen = {}, seqs = {},
-    neutralMetrics = nil, nextOutMs = 0, oldestSeenMs = 0 }
+    neutralMetrics = nil, nextOutMs = 0, nextVoidMs = 0, oldestSeenMs = 0, windowed = {}, probed = {}, wishes = {},
+    told = false }
   for _, name in ipairs(NAMES) do pool.keys[name] = prefix .. name end
   return pool
 end
 
+-- Nil where something is missing: written by an earlier release, or half lost.
 local function read_view(key)
   local pool = new_view(key)
   local values = redis.call('HMGET', key, 'rev', 'params', unpack(NUMBERS))
   pool.rev = values[1]
+  if not values[2] then return nil end
   use_params(pool, values[2])
+  if not pool.failures then return nil end
   for i, name in ipairs(NUMBERS) do
     pool[name] = tonumber(values[i + 2])
+    if not pool[name] then return nil end
     pool.stored[name] = pool[name]
   end
   pool.starting = redis.call('ZCARD', pool.keys.joined)
@@ -56,6 +61,7 @@ function open(keys, args)
   if not rev then return nil end
   local pool = take_remembered(keys[1])
   if not pool or pool.rev ~= rev then pool = read_view(keys[1]) end
+  if not pool then return nil end
   pool.channel, pool.name, pool.now = args[1], args[2], clock(args[3])
   return pool
 end

@@ -15,17 +15,25 @@ function mend_clock(pool)
   pool.oldestSeenMs = min(pool.oldestSeenMs, now)
   pool.rampedMs = min(pool.rampedMs, now)
   pool.learnsAtMs = min(pool.learnsAtMs, now)
-  local out, joined = later(keys.out, now + pool.holdMs), later(keys.joined, now)
-  know(pool, out)
+  local joined = later(keys.joined, now)
   know(pool, joined)
-  for _, id in ipairs(out) do
-    pool.backends[id].More.untilMs = now + pool.holdMs
-    keep_health(pool, pool.backends[id])
+  for _, b in ipairs(know_all(pool)) do
+    mend_health(pool, b)
+    mend_findings(pool, b)
   end
+  store_findings(pool) -- what is due is asked of Redis
   for _, id in ipairs(joined) do
     pool.backends[id].joinedMs = now
     weigh(pool, pool.backends[id])
   end
+end
+
+local function whole(number) return number and string.format('%d', number) or 'null' end
+
+local function found(more)
+  if not more.detail and not more.weightPercent and more.ejections == 0 then return '' end
+  return string.format(',%s,%d,%d,%s,%s', more.detail and cjson.encode(more.detail) or 'null', more.ejections,
+    more.returnsMs, whole(more.weightPercent), tostring(more.drain == true))
 end
 
 local function metrics_state(metrics)
@@ -34,11 +42,14 @@ local function metrics_state(metrics)
   return '{' .. table.concat(texts, ',') .. '}'
 end
 
--- [in flight, effective weight, health, reason, since, mode, latency in ns, metrics]
+-- [in flight, effective weight, health, reason, since, mode, latency in ns, metrics, probed,
+--   and, where there is something to say: detail, ejections, returns, percent of its weight that its agent asks for,
+--   whether that asks to drain]
 local function backend_state(b)
   local more, learned = b.More, b.learned
-  return string.format('[%d,%.17g,"%s","%s",%d,"%s",%d,%s]', b.N, b.Weight or 0, more.health, more.reason, more.sinceMs,
-    more.mode, learned and learned.latencyNs or 0, learned and learned.metrics and metrics_state(learned.metrics) or '{}')
+  return string.format('[%d,%.17g,"%s","%s",%d,"%s",%d,%s,%s%s]', b.N, b.Weight or 0, more.health, more.reason, more.sinceMs,
+    more.mode, learned and learned.latencyNs or 0, learned and learned.metrics and metrics_state(learned.metrics) or '{}',
+    whole(more.probedMs), found(more))
 end
 
 -- { version, policy, panic, facts = of each backend, as configured, states = of each }

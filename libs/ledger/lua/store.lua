@@ -1,5 +1,5 @@
 -- Writes what a call has changed: each sorted set and hash once, with all of its new members.
-local store, close
+local store_findings, store, close
 do
 
 -- Lists of the arguments of one command; used again by every call, since filling a new one costs half as much again.
@@ -155,10 +155,36 @@ local function store_backends(pool, touched)
   store_order(pool, touched)
 end
 
+local function store_windows(pool, windowed)
+  local open, shut, seen = {}, {}, {}
+  for i = #windowed, 1, -1 do
+    local b = windowed[i]
+    local window = b.More.window
+    if not seen[b] then
+      seen[b] = true
+      if window then
+        add(open, b.Id, struct.pack(WINDOW, window.openedMs, window.requests, window.failures))
+      else
+        shut[#shut + 1] = b.Id
+      end
+    end
+  end
+  write('HSET', pool.keys.window, open)
+  write('HDEL', pool.keys.window, shut)
+end
+
+function store_findings(pool)
+  if #pool.windowed > 0 then store_windows(pool, pool.windowed) end
+  write('HSET', pool.keys.probed, pool.probed)
+  write('ZADD', pool.keys.wished, pool.wishes)
+  pool.windowed, pool.probed, pool.wishes, pool.told = {}, {}, {}, false
+end
+
 -- Afterwards `order`, `inflight` and `weight` are as the facts are.
 function store(pool)
   if #pool.restated > 0 then store_rows(pool) end
   if pool.touched.size > 0 then store_backends(pool, pool.touched) end
+  if pool.told then store_findings(pool) end
   pool.touched.size, pool.weighed, pool.taught = 0, {}, {}
   pool.queues, pool.levels, pool.keyed = nil, nil, false
 end

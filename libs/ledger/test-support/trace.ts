@@ -20,6 +20,8 @@ const IDS = [...ODD, ...Array.from({ length: 24 }, (_, i) => `more-${i}`)];
 export const ZONES = ["eu", "us", "ap"];
 const GATEWAYS = ["g1", "g2", "g3", "g4"];
 const METRICS = ["cpu", "queue"];
+/** When a trace begins. */
+export const START_MS = 1_700_000_000_000;
 
 const id = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...ODD) },
@@ -54,6 +56,13 @@ const scheduling = fc.record({
   rise: fc.integer({ min: 1, max: 3 }),
   fall: fc.integer({ min: 1, max: 3 }),
   holdMs: fc.constantFrom(500, 10_000),
+  maxHoldMs: fc.constantFrom(10_000, 25_000, 300_000),
+  failures: fc.integer({ min: 1, max: 4 }),
+  failurePercent: fc.constantFrom(0, 30, 60, 100),
+  windowMs: fc.constantFrom(300, 5_000, 60_000),
+  minRequests: fc.constantFrom(1, 4, 9),
+  maxEjectPercent: fc.constantFrom(0, 40, 100, 100),
+  initial: rarely(fc.constant("unhealthy" as const), "healthy" as const, 5),
   panicPercent: fc.constantFrom(0, 50, 100),
   slowStartMs: fc.constantFrom(0, 900, 30_000),
   slowStartPercent: fc.constantFrom(1, 10, 60, 100),
@@ -150,6 +159,32 @@ const statement = fc.record({
 
 type Stated = typeof statement extends fc.Arbitrary<infer T> ? T : never;
 
+const finding = fc
+  .record({
+    id,
+    ok: fc.boolean(),
+    moved: rarely(fc.constant(true), false, 12),
+    more: fc.record(
+      {
+        metrics,
+        detail: fc.constantFrom("status 503", 'ré\ufffdé 🙂 "/\\" %d', `${"x".repeat(119)}🙂`, "\ud800"),
+        // Earlier and later than the last one, and than now.
+        dueMs: fc.nat(40).map((n) => START_MS + n * 500),
+        agent: fc.record({
+          weightPercent: fc.constantFrom(0, 1, 33, 50, 100, 100, 250),
+          drain: rarely(fc.constant(true), false, 6),
+        }),
+      },
+      { requiredKeys: [] },
+    ),
+  })
+  .map(({ id, ok, moved, more }): Finding => ({ backend: id, url: urlOf(id, moved), ok, ...more }));
+
+/** One backend, out and in and out. */
+const flapping = id.map((id) =>
+  Array.from({ length: 9 }, (_, i): Finding => ({ backend: id, url: urlOf(id, false), ok: i >= 3 && i < 6 })),
+);
+
 const step = fc.oneof(
   {
     weight: 12,
@@ -165,6 +200,7 @@ const step = fc.oneof(
       ms: fc.oneof(
         { weight: 6, arbitrary: fc.integer({ min: 1, max: 700 }) },
         { weight: 2, arbitrary: fc.integer({ min: 1_000, max: 12_000 }) },
+        { weight: 1, arbitrary: fc.constant(31_000) },
         { weight: 1, arbitrary: fc.constant(-60_000) },
       ),
     }),
@@ -173,23 +209,9 @@ const step = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       kind: fc.constant("observe" as const),
-      findings: fc.array(
-        fc
-          .record({
-            id,
-            ok: fc.boolean(),
-            moved: rarely(fc.constant(true), false, 12),
-            metrics: fc.option(metrics, { freq: 2, nil: undefined }),
-          })
-          .map(
-            ({ id, ok, moved, metrics }): Finding => ({
-              backend: id,
-              url: urlOf(id, moved),
-              ok,
-              ...(metrics && { metrics }),
-            }),
-          ),
-        { minLength: 1, maxLength: 6 },
+      findings: fc.oneof(
+        { weight: 2, arbitrary: fc.array(finding, { minLength: 1, maxLength: 6 }) },
+        { weight: 1, arbitrary: flapping },
       ),
     }),
   },

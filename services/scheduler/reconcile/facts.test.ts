@@ -36,6 +36,28 @@ describe("what the ledger is told of a pool", () => {
     });
   });
 
+  it("is how its backends are judged: an outage lasts three probes at least, and longer each time up to a bound", () => {
+    const of = (more: object) => poolFacts(resolvePool({ name: "shop", backends: [BACKEND], ...more }), 1);
+    expect(of({})).toMatchObject({
+      ...{ rise: 2, fall: 3, failures: 3, holdMs: 10_000, maxHoldMs: 300_000, initial: "healthy" },
+      ...{ failurePercent: 50, windowMs: 10_000, minRequests: 20, maxEjectPercent: 100 },
+    });
+    const health = { protocol: "http", intervalMs: 200_000, fall: 5, initial: "unhealthy" };
+    expect(of({ health, eject: { maxPercent: 30 } })).toMatchObject({
+      ...{
+        fall: 5,
+        failures: 5,
+        holdMs: 600_000,
+        maxHoldMs: 600_000,
+        initial: "unhealthy",
+        maxEjectPercent: 30,
+      },
+    });
+    expect(of({ ejectMs: 5_000, eject: { maxMs: 60_000, failures: 7 } })).toMatchObject({
+      ...{ holdMs: 5_000, maxHoldMs: 60_000, failures: 7 },
+    });
+  });
+
   it("is the backends in the order of their tiers, within one as they are written", () => {
     const at = (id: string, port: number, priority: number) => ({
       id,

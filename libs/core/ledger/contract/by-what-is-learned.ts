@@ -7,7 +7,7 @@ import { type Create, createScene, type Scene, tally } from "./scene.ts";
 const took = (success: number, ms: number) => outcome({ success, latencyUs: ms * 1_000 });
 const failed = (n: number) => outcome({ failure: n, failuresInRow: n });
 /** So many in a row that none is ever taken out. */
-const fall = 1_000;
+const failures = 1_000;
 
 export function byWhatIsLearned(create: Create): void {
   describe("least-time", () => leastTime(createScene(create)));
@@ -19,7 +19,7 @@ export function byWhatIsLearned(create: Create): void {
 }
 
 function leastTime({ configure, reports, picks, pick, holds, state, advance, pool }: Scene): void {
-  const timed = { policy: "least-time", fall } as const;
+  const timed = { policy: "least-time", failures } as const;
 
   it("gives the faster its share more, in proportion", async () => {
     await configure(facts({ a: 1, b: 1 }, timed));
@@ -109,7 +109,7 @@ function leastTime({ configure, reports, picks, pick, holds, state, advance, poo
   });
 }
 
-const sumOf = (...criteria: Criterion[]) => ({ policy: "criteria", fall, criteria }) as const;
+const sumOf = (...criteria: Criterion[]) => ({ policy: "criteria", failures, criteria }) as const;
 const criterion = (name: string, scale = 1, weight = 1): Criterion => ({ name, weight, scale });
 
 function ownCriteria({ configure, reports, picks, pick, advance, holds }: Scene): void {

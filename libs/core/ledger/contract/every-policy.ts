@@ -14,7 +14,8 @@ const poolOf = (
   policy: Policy,
   weights: Record<string, number>,
   each: Record<string, Partial<BackendFacts>> = {},
-): PoolFacts => facts(weights, { policy, criteria: CRITERIA, distances: DISTANCES, fall: 1_000 }, each);
+): PoolFacts =>
+  facts(weights, { policy, criteria: CRITERIA, distances: DISTANCES, fall: 1_000, failures: 1_000 }, each);
 
 export function everyPolicy(create: Create): void {
   describe.each(POLICIES)("%s, as every policy,", (policy) => {
@@ -82,7 +83,7 @@ function sessions(scene: Scene, policy: Policy): void {
   });
 
   it("lets a session go where its backend is out, draining, excluded, full or gone", async () => {
-    await configure({ ...poolOf(policy, three, { b: { maxInflight: 3 } }), fall: 3 });
+    await configure({ ...poolOf(policy, three, { b: { maxInflight: 3 } }), fall: 3, failures: 3 });
     const elsewhere = async (want: Want) => expect(await pick({ ...WANT, ...want })).not.toBe(want.stick);
     await elsewhere({ stick: "c", exclude: ["c"] });
     await elsewhere({ stick: "ghost" });

@@ -15,12 +15,12 @@ export function health(create: Create): void {
       await configure(facts({ a: 1, b: 1 }));
       for (const ok of [false, false, true, false, false]) expect(await probe("a", ok)).toEqual([]);
       expect(await probe("a", false)).toEqual([
-        { backend: "a", from: "healthy", to: "unhealthy", reason: "probe" },
+        { backend: "a", from: "healthy", to: "unhealthy", reason: "probe", detail: null },
       ]);
       expect(tally(await picks(2))).toEqual({ b: 2 });
       for (const ok of [true, false, true]) expect(await probe("a", ok)).toEqual([]);
       expect(await probe("a", true)).toEqual([
-        { backend: "a", from: "unhealthy", to: "healthy", reason: "probe" },
+        { backend: "a", from: "unhealthy", to: "healthy", reason: "probe", detail: null },
       ]);
     });
 
@@ -55,7 +55,8 @@ export function health(create: Create): void {
     it("ignores what was found out about an address that the backend no longer has", async () => {
       await configure(facts({ a: 1, b: 1 }));
       const elsewhere = { ...found("a", false), url: "http://127.0.0.1:1" };
-      for (let i = 0; i < 5; i += 1) expect(await scene.ledger.observe(POOL, [elsewhere])).toEqual([]);
+      for (let i = 0; i < 5; i += 1)
+        expect(await scene.ledger.observe(POOL, [elsewhere])).toEqual({ transitions: [], doubtful: [] });
       expect((await backend("a")).health).toBe("healthy");
     });
 

@@ -3,7 +3,10 @@ import { beforeEach } from "vitest";
 import { POOL, statement } from "../fixtures.ts";
 import type {
   BackendState,
+  Finding,
   Ledger,
+  LedgerEvent,
+  Observation,
   Outcomes,
   PoolFacts,
   PoolState,
@@ -90,9 +93,20 @@ export function createScene(create: Create) {
       const url = configured.backends.find((b) => b.id === id)?.url ?? "";
       const transitions: Transition[] = [];
       for (let i = 0; i < probes; i += 1) {
-        transitions.push(...((await subject.ledger.observe(POOL, [{ backend: id, url, ok }])) ?? []));
+        const observed = await subject.ledger.observe(POOL, [{ backend: id, url, ok }]);
+        transitions.push(...(observed?.transitions ?? []));
       }
       return transitions;
+    },
+
+    async observe(...findings: Finding[]): Promise<Observation> {
+      const observation = await subject.ledger.observe(POOL, findings);
+      if (!observation) throw new Error("the pool is not known");
+      return observation;
+    },
+
+    async log(after: string | null = null): Promise<LedgerEvent[]> {
+      return (await subject.ledger.events(POOL, after, 1_000)).map(({ event }) => event);
     },
 
     async fails(...ids: string[]): Promise<void> {

@@ -1,10 +1,12 @@
 // Who is in the pool and may be picked, with which weight.
 import { initialHealth } from "../../health/state.ts";
+import { modeWished, weightWished } from "../agent.ts";
 import { FIRST_CHANCE } from "../chance.ts";
 import { eligibility } from "../eligibility.ts";
 import { isJudged, judge, noNeutral, nothingLearned } from "../estimate.ts";
-import type { BackendFacts, PoolFacts } from "../ledger.ts";
+import { type BackendFacts, MAX_NAMED, type PoolFacts } from "../ledger.ts";
 import { RAMP_STEP_MS, ramped } from "../slow-start.ts";
+import { append, emptyLog, type Happening, type Log } from "./log.ts";
 import { type Backend, isEligible, type PoolRecord } from "./record.ts";
 
 /** How long a judgement stands while nothing is reported, and how many are renewed per settle. */
@@ -14,23 +16,43 @@ const JUDGE_AT_ONCE = 16;
 /** Turns count in steps of this, so that their division by a weight is the same everywhere. */
 const TURN_STEPS = 1_024;
 
-export function configured(old: PoolRecord | undefined, facts: PoolFacts, nowMs: number): PoolRecord {
+/** @param log of a pool that begins: it goes on with the one it had before */
+export function configured(
+  old: PoolRecord | undefined,
+  facts: PoolFacts,
+  nowMs: number,
+  log: Log = emptyLog(),
+): PoolRecord {
   if (old && old.facts.configVersion >= facts.configVersion) return old;
-  const pool: PoolRecord = old ?? emptyPool(facts, nowMs);
+  const pool: PoolRecord = old ?? emptyPool(facts, log, nowMs);
+  const before = [...pool.backends.keys()];
   const samePolicy = pool.facts.policy === facts.policy;
   const stays = (f: BackendFacts) => pool.backends.get(f.id)?.facts.url === f.url;
   const joining = new Set(facts.backends.filter((f) => !stays(f)).map(({ id }) => id));
   pool.facts = facts;
   if (!samePolicy) pool.turn = 0;
   pool.backends = new Map(
-    facts.backends.map((f, rank) => [f.id, backendFrom(pool.backends.get(f.id), f, rank, samePolicy, nowMs)]),
+    facts.backends.map((f, rank) => [f.id, backendFrom(pool, f, rank, samePolicy, nowMs)]),
   );
   if (isJudged(facts.policy)) for (const b of pool.backends.values()) judgeBackend(pool, b, nowMs);
-  reindex(pool, joining, nowMs);
+  reindex(pool, joining, nowMs, [members(pool, joining, before)]);
   return pool;
 }
 
-const emptyPool = (facts: PoolFacts, nowMs: number): PoolRecord => ({
+function members(pool: PoolRecord, joining: ReadonlySet<string>, before: readonly string[]): Happening {
+  const named = (ids: Iterable<string>) => [...ids].sort(byName).slice(0, MAX_NAMED);
+  return {
+    type: "members",
+    configVersion: pool.facts.configVersion,
+    joined: named(joining),
+    left: named(before.filter((id) => !pool.backends.has(id))),
+    size: pool.backends.size,
+  };
+}
+
+const byName = (a: string, b: string) => (a < b ? -1 : 1);
+
+const emptyPool = (facts: PoolFacts, log: Log, nowMs: number): PoolRecord => ({
   facts,
   version: nowMs,
   tick: 0,
@@ -45,24 +67,29 @@ const emptyPool = (facts: PoolFacts, nowMs: number): PoolRecord => ({
   rampedMs: nowMs,
   learnsAtMs: 0,
   neutral: noNeutral(),
+  log,
 });
 
 /** A new address is a new backend: what was found out about the old one is void, but not the operator's wish. */
 function backendFrom(
-  old: Backend | undefined,
+  pool: PoolRecord,
   facts: BackendFacts,
   rank: number,
   samePolicy: boolean,
   nowMs: number,
 ): Backend {
+  const old = pool.backends.get(facts.id);
   const { mode = "active", pickedTick = 0 } = old ?? {};
   if (old?.facts.url === facts.url)
     return { ...old, facts, rank, turns: samePolicy ? old.turns : 0, bias: 0 };
   return {
     facts,
     rank,
-    health: initialHealth(nowMs),
+    health: initialHealth(pool.facts.initial, pool.facts, nowMs),
+    window: null,
     mode,
+    probedMs: null,
+    agent: null,
     pickedTick,
     turns: 0,
     learned: nothingLearned(),
@@ -83,9 +110,16 @@ export function judgeBackend(pool: PoolRecord, backend: Backend, nowMs: number):
  * A new version and anew who may be picked.
  * @param joining backends that are new, were found healthy or were set active with this change: they start slowly,
  *   unless nobody else is there to carry the load meanwhile
+ * @param happenings what made it necessary, for the log; at least one, so that versions of the log have no gaps
  */
-export function reindex(pool: PoolRecord, joining: ReadonlySet<string>, nowMs: number): void {
+export function reindex(
+  pool: PoolRecord,
+  joining: ReadonlySet<string>,
+  nowMs: number,
+  happenings: readonly Happening[],
+): void {
   const { facts } = pool;
+  const before = pool.panic;
   const { panic, weights } = eligibility(candidates(pool), facts.panicPercent);
   const staying = [...pool.backends.values()].filter((b) => isEligible(b) && weights.has(b.facts.id));
   const startSlowly = facts.slowStartMs > 0 && !panic && staying.length > 0;
@@ -99,15 +133,18 @@ export function reindex(pool: PoolRecord, joining: ReadonlySet<string>, nowMs: n
     setWeight(pool, b, nowMs);
   }
   pool.draws = runningSums(weights);
+  const stamp = { version: pool.version, atMs: nowMs };
+  append(pool.log, happenings, stamp);
+  if (panic !== before) append(pool.log, [{ type: "panic", on: panic }], stamp);
 }
 
 const candidates = (pool: PoolRecord) =>
-  [...pool.backends.values()].map(({ facts: { id, weight, priority }, health: { health }, mode }) => ({
+  [...pool.backends.values()].map(({ facts: { id, weight, priority }, health: { health }, mode, agent }) => ({
     id,
-    weight,
+    weight: weightWished(weight, agent),
     priority,
     health,
-    mode,
+    mode: modeWished(mode, agent),
   }));
 
 /** Who comes to be picked takes its turn from now on; a new weight changes the rate from now on: nothing is caught up. */

@@ -1,5 +1,6 @@
 // The picks: who serves a want. A pick looks at every backend here; the Redis ledger reads as few as answer the same.
 import type { Policy } from "../../config/schema-scheduling.ts";
+import { isUsed } from "../agent.ts";
 import { nextChance, share } from "../chance.ts";
 import type { PoolFacts, Preference, Want } from "../ledger.ts";
 import { scoreOfLoad, TICK_MAX, TURNS_REBASE_LOAD } from "../score.ts";
@@ -55,7 +56,7 @@ const sticking = (pool: PoolRecord, want: Want): string | null =>
 function preferred(pool: PoolRecord, { prefer, exclude }: Want, nowMs: number): string | null {
   if (prefer === undefined) return null;
   const backend = pool.backends.get(prefer.backend);
-  if (backend?.mode !== "active" || backend.health.health !== "healthy") return null;
+  if (!backend || !isUsed(backend.mode, backend.agent) || backend.health.health !== "healthy") return null;
   const { id } = backend.facts;
   if (!hasRoom(pool, id, backend) || exclude?.includes(id)) return null;
   return inflight(pool, id) < belowNow(pool, prefer, backend, nowMs) ? id : null;

@@ -1,14 +1,22 @@
 // What the model keeps of a pool: the rows are the facts, `counts` is their sum.
 import type { HealthState, Mode } from "../../health/state.ts";
+import type { FailureWindow } from "../../health/window.ts";
 import type { Learned, Neutral } from "../estimate.ts";
-import type { BackendFacts, PoolFacts } from "../ledger.ts";
+import type { AgentWish, BackendFacts, PoolFacts } from "../ledger.ts";
 import { score } from "../score.ts";
+import type { Log } from "./log.ts";
 
 export interface Backend {
   facts: BackendFacts;
   rank: number;
   health: HealthState;
+  /** In which its failures are counted; null while nothing is. */
+  window: FailureWindow | null;
   mode: Mode;
+  /** When the last probe that counted was due. */
+  probedMs: number | null;
+  /** And when it last said so. */
+  agent: (AgentWish & { atMs: number }) | null;
   pickedTick: number;
   turns: number;
   learned: Learned;
@@ -50,6 +58,7 @@ export interface PoolRecord {
   /** From when on statements are learned from again, where what is learned is only shown. */
   learnsAtMs: number;
   neutral: Neutral;
+  log: Log;
 }
 
 /** A backend that may be picked, were it not full. */

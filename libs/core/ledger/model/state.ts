@@ -1,4 +1,5 @@
 // The pool as an operator sees it.
+import { isUsed } from "../agent.ts";
 import type { BackendState, PoolState } from "../ledger.ts";
 import { type Backend, inflight, type PoolRecord } from "./record.ts";
 
@@ -17,7 +18,12 @@ const backendState = (pool: PoolRecord, b: Backend): BackendState => ({
   reason: b.health.reason,
   sinceMs: b.health.sinceMs,
   mode: b.mode,
-  ready: b.mode === "active" && b.health.health === "healthy",
+  detail: b.health.detail,
+  ejections: b.health.ejections,
+  returnsMs: b.health.returnsMs || null,
+  probedMs: b.probedMs,
+  agent: b.agent && { weightPercent: b.agent.weightPercent, drain: b.agent.drain },
+  ready: isUsed(b.mode, b.agent) && b.health.health === "healthy",
   ewmaMs: b.learned.latencyNs === 0 ? null : b.learned.latencyNs / 1e6,
   metrics: Object.fromEntries([...b.learned.metrics].map(([name, { value }]) => [name, value])),
 });
