@@ -7,11 +7,15 @@ export const METRIC_PATTERN = "^[A-Za-z][A-Za-z0-9_.-]{0,62}$";
 /** What names a header or a cookie (RFC 9110 `token`). */
 export const TOKEN_PATTERN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$";
 
+/** One status, or from – to. */
+export const STATUS_RANGE_PATTERN = "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$";
+
 /** What a value must be, in words, for whoever wrote one that does not match. */
 export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [NAME_PATTERN]: 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter or digit',
   [METRIC_PATTERN]: 'must be 1 to 63 letters, digits, ".", "_" or "-", the first a letter',
   [TOKEN_PATTERN]: "must be 1 to 64 letters, digits or characters of !#$%&'*+.^_`|~-",
+  [STATUS_RANGE_PATTERN]: 'must be a status such as "503", or a range such as "500-599"',
   "^/": 'must start with "/"',
 };
 
@@ -35,6 +39,8 @@ export const LIMITS = {
 export const closed = { additionalProperties: false } as const;
 
 export const Name = (description: string) => Type.String({ pattern: NAME_PATTERN, description });
+
+export const StatusRange = Type.String({ pattern: STATUS_RANGE_PATTERN });
 
 export const Ms = (description: string, value: number, minimum = 1) =>
   Type.Optional(Type.Integer({ minimum, maximum: LIMITS.timeoutMs, default: value, description }));

@@ -83,7 +83,7 @@ const BROKEN: [string, string, string, string, number, string][] = [
   ["a path with an encoded slash", "/api/*", "/a%2Fb", "/routes/0/match/path", 6, "percent-encoded slash"],
   ["a probe that outlives its interval", "timeoutMs: 500", "timeoutMs: 1500", "/pools/0/health/timeoutMs", 20, "must not be longer than intervalMs (1000)"],
   ["a probe's query that cannot be sent", "path: /healthz", 'path: "/healthz?a b€"', "/pools/0/health/path", 20, "percent-encoded in a query"],
-  ["a tcp probe with a path", "protocol: http, path: /healthz", "protocol: tcp, path: /healthz", "/pools/0/health/path", 20, "a tcp probe only connects"],
+  ["a tcp probe with a path", "protocol: http, path: /healthz", "protocol: tcp, path: /healthz", "/pools/0/health/path", 20, "a tcp probe has no use for `path`"],
   ["a CIDR that is too narrow", "10.0.0.0/8", "10.0.0.0/33", "/trustedProxies/0", 25, 'prefix length "33"'],
   ["a CIDR without length", "10.0.0.0/8", "10.0.0.1", "/trustedProxies/0", 25, "a single address is written 10.0.0.1/32"],
   ["an IPv6 CIDR that is none", "fd00::/8", "fd00:::/8", "/trustedProxies/1", 25, "must be a network such as"],

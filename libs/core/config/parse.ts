@@ -13,7 +13,7 @@ import {
 } from "yaml";
 import { type Problem, pointer, pointerParts, shown } from "./problem.ts";
 import type { ConfigDocument } from "./schema.ts";
-import { MAX_PROBLEMS, validateConfig } from "./validate.ts";
+import { MAX_PROBLEMS, type Validation, validateConfig } from "./validate.ts";
 
 export const MAX_TEXT_LENGTH = 16 * 1024 * 1024;
 /** How many nodes the aliases of one document may stand for: a few lines could otherwise fill the memory. */
@@ -30,11 +30,14 @@ export type Parsed = { ok: true; document: ConfigDocument } | { ok: false; probl
 type Place = { line: number; column: number };
 const START: Place = { line: 1, column: 1 };
 
+/** Finds the faults of a value; what it accepts is the document. */
+type Validate = (value: unknown) => Validation;
+
 /** @param name of the file, for messages about it as a whole */
-export function parseConfig(text: string, name: string): Parsed {
+export function parseConfig(text: string, name: string, validate: Validate = validateConfig): Parsed {
   if (text.length > MAX_TEXT_LENGTH) return whole(`${name} is larger than 16 MiB`);
   try {
-    return parse(text);
+    return parse(text, validate);
   } catch (error) {
     // Nesting deeper than the stack, or aliases that stand for too much.
     return whole(`${name} cannot be read: ${(error as Error).message}`);
@@ -43,7 +46,7 @@ export function parseConfig(text: string, name: string): Parsed {
 
 const whole = (message: string): Parsed => ({ ok: false, problems: [{ path: "", message, ...START }] });
 
-function parse(text: string): Parsed {
+function parse(text: string, validate: Validate): Parsed {
   const lines = new LineCounter();
   const yaml = parseDocument(text, {
     lineCounter: lines,
@@ -60,7 +63,7 @@ function parse(text: string): Parsed {
     return { ok: false, problems: inOrder(problems) };
   }
   const twice = repeatedKeys(yaml).map(({ offset, ...problem }) => ({ ...problem, ...placeAt(offset) }));
-  const result = validateConfig(yaml.toJS({ maxAliasCount: MAX_ALIASES }));
+  const result = validate(yaml.toJS({ maxAliasCount: MAX_ALIASES }));
   if (result.ok && twice.length === 0) return result;
   const found = result.ok ? [] : result.problems;
   const placed = found.map((problem) => ({ ...problem, ...placeAt(offsetOf(yaml, problem.path)) }));

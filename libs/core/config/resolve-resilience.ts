@@ -1,4 +1,5 @@
 // What happens when things go wrong, or slow, with every default filled in.
+import { type StatusRange, statusRanges } from "./resolve-health.ts";
 import type { ConfigDocument, PoolDocument, RouteDocument } from "./schema.ts";
 
 export interface RouteResilience {
@@ -6,6 +7,8 @@ export interface RouteResilience {
   timeouts: { responseHeadersMs: number; idleMs: number; tunnelIdleMs: number; requestMs: number | null };
   /** Attempts after the first. */
   retries: number;
+  /** Answers that are asked for again elsewhere. */
+  retryStatuses: StatusRange[];
   /** Of a request; Infinity: no bound. */
   maxBodyBytes: number;
 }
@@ -48,6 +51,7 @@ export const resolveResilience = (route: RouteDocument): RouteResilience => ({
     ...route.timeouts,
   },
   retries: route.retries ?? 3,
+  retryStatuses: statusRanges(route.retryStatuses ?? []),
   maxBodyBytes: route.maxBodyBytes ?? Number.POSITIVE_INFINITY,
 });
 

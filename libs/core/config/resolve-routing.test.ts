@@ -21,6 +21,7 @@ describe("a route as it is run", () => {
       pool: "p",
       backend: null,
       spillAbove: null,
+      failover: false,
       criticality: "normal",
       split: null,
       mirror: null,

@@ -96,6 +96,8 @@ export interface ProxiedRouting extends Routing {
   backend: string | null;
   /** hybrid; null: what the backend says of itself. */
   spillAbove: number | null;
+  /** static: the others of the pool take over while its backend is not ready. */
+  failover: boolean;
   criticality: (typeof CRITICALITIES)[number];
   split: Split | null;
   mirror: MirrorSettings | null;
@@ -125,6 +127,7 @@ export function resolveRouting(route: RouteDocument): ProxiedRouting | AnsweredR
     pool: route.pool ?? route.split?.pools[0]?.pool ?? "",
     backend: route.backend ?? null,
     spillAbove: route.spillAbove ?? null,
+    failover: route.failover ?? false,
     criticality: route.criticality ?? "normal",
     split: resolveSplit(route.split),
     mirror: resolveMirror(route.mirror),

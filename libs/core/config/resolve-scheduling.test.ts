@@ -45,7 +45,10 @@ describe("a pool", () => {
       secure: false,
     });
     const agent = { path: "/load", metrics: ["cpu"] };
-    expect(resolvePool(pool({ reports: { agent } })).reports.agent).toEqual({ ...agent, port: null });
+    expect(resolvePool(pool({ reports: { agent } })).reports.agent).toEqual({
+      ...agent,
+      ...{ port: null, weight: null, drain: null },
+    });
   });
 
   test("knows a header by its lower case, and a cookie as it is", () => {

@@ -16,9 +16,20 @@ export interface HashKey {
   name: string;
 }
 
+export interface Agent {
+  path: string;
+  /** Null: the backend's own. */
+  port: number | null;
+  metrics: string[];
+  /** Of those asked for besides: the percent of its weight that the backend wants. */
+  weight: string | null;
+  /** Other than 0: it wants no new requests. */
+  drain: string | null;
+}
+
 export interface Reports {
   header: string[];
-  agent: { path: string; port: number | null; metrics: string[] } | null;
+  agent: Agent | null;
 }
 
 export interface Affinity {
@@ -102,8 +113,16 @@ function defaultScale(name: string, pool: PoolDocument, distances: Distances): n
 /** 1 where nothing is larger than 0. */
 const largest = (values: readonly number[]): number => Math.max(0, ...values) || 1;
 
-const agent = ({ reports }: PoolDocument): Reports["agent"] =>
-  reports?.agent ? { ...reports.agent, port: reports.agent.port ?? null } : null;
+const agent = ({ reports }: PoolDocument): Agent | null =>
+  reports?.agent
+    ? {
+        path: reports.agent.path,
+        port: reports.agent.port ?? null,
+        metrics: reports.agent.metrics ?? [],
+        weight: reports.agent.weight ?? null,
+        drain: reports.agent.drain ?? null,
+      }
+    : null;
 
 const affinity = ({ affinity: given }: PoolDocument): Affinity | null =>
   given

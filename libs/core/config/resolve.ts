@@ -3,6 +3,13 @@
 import { backendOrigin } from "./backend-url.ts";
 import { type DistanceTable, distanceTable } from "./geography.ts";
 import { type RouteAccess, resolveAccess } from "./resolve-access.ts";
+import {
+  type Discovery,
+  type Notification,
+  resolveDiscovery,
+  resolveNotifications,
+} from "./resolve-discovery.ts";
+import { type PoolHealth, resolveHealth } from "./resolve-health.ts";
 import { type ListenerHttp, resolveListenerHttp } from "./resolve-listeners.ts";
 import {
   type PoolUpstream,
@@ -23,6 +30,8 @@ import {
   type PoolDocument,
   type RouteDocument,
 } from "./schema.ts";
+
+export type { Probing } from "./resolve-health.ts";
 
 export interface Listener extends ListenerHttp, ListenerStreams {
   name: string;
@@ -55,21 +64,13 @@ export interface Backend {
   cost: number;
 }
 
-/** How a pool is probed; null where it has no active probes. */
-export interface Probing {
-  protocol: "http" | "tcp";
-  path: string;
-  intervalMs: number;
-  timeoutMs: number;
-}
-
-export interface Pool extends PoolScheduling, PoolUpstream {
+export interface Pool extends PoolScheduling, PoolHealth, PoolUpstream {
   name: string;
+  /** With those that were found at run time. */
   backends: Backend[];
-  probing: Probing | null;
-  rise: number;
-  fall: number;
-  ejectMs: number;
+  discovery: Discovery | null;
+  /** Takes its requests while too few of its backends are healthy. */
+  failoverTo: string | null;
 }
 
 /** Where requests come from. */
@@ -86,6 +87,7 @@ export interface Config extends Protection {
   routes: Route[];
   pools: Pool[];
   geography: Geography;
+  notifications: Notification[];
   /** Processes of each gateway. */
   workers: number;
   debugHeaders: boolean;
@@ -99,6 +101,7 @@ export function resolveConfig(document: ConfigDocument): Config {
     routes: document.routes.map(resolveRoute),
     pools: document.pools.map((pool) => resolved(pool, distances)),
     geography: resolveGeography(document.geography),
+    notifications: resolveNotifications(document),
     ...resolveProtection(document),
     workers: document.workers ?? 1,
     debugHeaders: document.debugHeaders ?? false,
@@ -153,16 +156,8 @@ const resolved = (pool: PoolDocument, distances: DistanceTable): Pool => ({
     priority: backend.priority ?? 0,
     cost: backend.cost ?? 0,
   })),
-  probing: pool.health
-    ? {
-        protocol: pool.health.protocol,
-        path: pool.health.path ?? "/",
-        intervalMs: pool.health.intervalMs ?? 2_000,
-        timeoutMs: pool.health.timeoutMs ?? 1_000,
-      }
-    : null,
-  rise: pool.health?.rise ?? 2,
-  fall: pool.health?.fall ?? 3,
-  ejectMs: pool.ejectMs ?? 10_000,
+  discovery: resolveDiscovery(pool),
+  failoverTo: pool.failoverTo ?? null,
+  ...resolveHealth(pool),
   ...resolveUpstream(pool),
 });

@@ -29,6 +29,8 @@ const PROXIED = [
   "backend",
   "spillAbove",
   "criticality",
+  "failover",
+  "retryStatuses",
   "split",
   "mirror",
   "rewrite",

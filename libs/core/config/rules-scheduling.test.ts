@@ -84,7 +84,7 @@ const BROKEN: [string, string, string, string, number, string][] = [
   ["a metric named like a criterion that needs none", "header: [cpu]", "header: [cpu, errors]", "/pools/1/reports/header/1", 36, '"errors" is a criterion that needs no report'],
   ["a metric twice in a header", "header: [cpu]", "header: [cpu, cpu]", "/pools/1/reports/header/1", 36, 'metric "cpu" is already taken'],
   ["a metric twice of an agent", "[queue.length]", "[queue.length, queue.length]", "/pools/1/reports/agent/metrics/1", 37, "is already taken"],
-  ["an agent without metrics", "metrics: [queue.length]", "metrics: []", "/pools/1/reports/agent/metrics", 37, "at least 1 entry"],
+  ["an agent that is asked for nothing", "metrics: [queue.length]", "metrics: []", "/pools/1/reports/agent", 37, "name `metrics`, `weight` or `drain`"],
   ["an agent that nobody asks", "    health: { protocol: http, intervalMs: 1000 }\n", "", "/pools/1/reports/agent", 37, "the pool needs `health`"],
   ["an agent asked too seldom", "intervalMs: 1000", "intervalMs: 6000", "/pools/1/health/intervalMs", 38, "with an agent, intervalMs must be at most 5000"],
   ["an agent's path without a slash", "path: /load?short", "path: load", "/pools/1/reports/agent/path", 37, 'must start with "/"'],

@@ -129,6 +129,11 @@ function* agents(pool: Pool, at: At) {
       message: "nobody asks the agent: it is asked with every probe, so the pool needs `health`",
     };
   }
+  const { metrics, weight, drain } = agent;
+  const asked = metrics?.length !== 0 && metrics !== undefined;
+  if (!asked && weight === undefined && drain === undefined && readable(pool, "reports")) {
+    yield { path, message: "is asked for nothing: name `metrics`, `weight` or `drain`" };
+  }
   const { intervalMs } = pool.health ?? {};
   if (intervalMs !== undefined && intervalMs > AGENT_INTERVAL_MAX_MS) {
     const message = `with an agent, intervalMs must be at most ${AGENT_INTERVAL_MAX_MS}: older reports are not believed; got ${intervalMs}`;

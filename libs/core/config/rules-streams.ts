@@ -62,6 +62,7 @@ function* proxyProtocolNetworks({ listeners }: Draft) {
 const OF_REQUESTS = [
   { key: "timeouts", advice: "silence is bounded by `streams.idleMs` or `datagrams.idleMs` of the listener" },
   { key: "maxBodyBytes", advice: "bytes have no bodies" },
+  { key: "retryStatuses", advice: "bytes have no status" },
 ] as const;
 
 function* optionsOfRequests(draft: Draft) {

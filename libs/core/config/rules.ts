@@ -1,12 +1,16 @@
 // What a schema cannot say: how the parts of a configuration belong together. A table of small pure rules, each
 // answering every fault of its kind. They run on a document that may be faulty elsewhere, so anything may be absent.
 import { backendOrigin } from "./backend-url.ts";
-import { addressFault, canonicalAddress, cidrFault, originFault, requestTargetFault } from "./patterns.ts";
+import { addressFault, canonicalAddress, cidrFault, originFault } from "./patterns.ts";
 import { pointer } from "./problem.ts";
 import { checked, type Draft, entries, type Rule, repeated } from "./rule.ts";
 import { ACCESS_RULES } from "./rules-access.ts";
+import { DISCOVERY_RULES } from "./rules-discovery.ts";
+import { FAILOVER_RULES } from "./rules-failover.ts";
 import { GEOGRAPHY_RULES } from "./rules-geography.ts";
+import { HEALTH_RULES } from "./rules-health.ts";
 import { LISTENER_RULES } from "./rules-listeners.ts";
+import { NOTIFICATION_RULES } from "./rules-notifications.ts";
 import { RESILIENCE_RULES } from "./rules-resilience.ts";
 import { ROUTING_RULES } from "./rules-routing.ts";
 import { SCHEDULING_RULES } from "./rules-scheduling.ts";
@@ -18,7 +22,6 @@ export const RULES: Record<string, Rule> = {
   listenersDoNotOverlap,
   backendUrls,
   addresses,
-  probes,
   ...LISTENER_RULES,
   ...STREAM_RULES,
   ...ROUTING_RULES,
@@ -26,6 +29,10 @@ export const RULES: Record<string, Rule> = {
   ...RESILIENCE_RULES,
   ...SCHEDULING_RULES,
   ...GEOGRAPHY_RULES,
+  ...HEALTH_RULES,
+  ...FAILOVER_RULES,
+  ...DISCOVERY_RULES,
+  ...NOTIFICATION_RULES,
 };
 
 function* uniqueNames({ listeners, routes, pools }: Draft) {
@@ -87,22 +94,5 @@ function* addresses({ listeners, trustedProxies }: Draft) {
   }
   for (const [t, cidr] of entries(trustedProxies)) {
     yield* checked(cidr, cidrFault, pointer("trustedProxies", t));
-  }
-}
-
-function* probes({ pools }: Draft) {
-  for (const [p, { health }] of entries(pools)) {
-    if (!health) continue;
-    const place = (key: string) => pointer("pools", p, "health", key);
-    if (health.protocol === "tcp" && health.path !== undefined) {
-      yield { path: place("path"), message: "a tcp probe only connects; remove `path` or use protocol http" };
-    } else {
-      yield* checked(health.path, requestTargetFault, place("path"));
-    }
-    const { intervalMs = 2_000, timeoutMs = 1_000 } = health;
-    if (timeoutMs > intervalMs) {
-      const message = `timeoutMs (${timeoutMs}) must not be longer than intervalMs (${intervalMs})`;
-      yield { path: place("timeoutMs"), message };
-    }
   }
 }

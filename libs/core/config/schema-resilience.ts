@@ -1,6 +1,6 @@
 // What happens when things go wrong, or slow: timeouts, retries, limits of bodies, and how backends are spoken to.
 import Type from "typebox";
-import { closed, LIMITS, Ms } from "./fields.ts";
+import { closed, LIMITS, Ms, StatusRange } from "./fields.ts";
 
 const FilePath = (description: string) => Type.String({ minLength: 1, maxLength: 4_096, description });
 
@@ -29,6 +29,13 @@ export const ROUTE_RESILIENCE_FIELDS = {
       maximum: LIMITS.retries,
       default: 3,
       description: "Attempts after the first, where the request may be repeated and the budget has room",
+    }),
+  ),
+  retryStatuses: Type.Optional(
+    Type.Array(StatusRange, {
+      maxItems: 16,
+      default: [],
+      description: "Answers that are thrown away and asked for elsewhere, where the request may be repeated",
     }),
   ),
   maxBodyBytes: Type.Optional(

@@ -249,6 +249,12 @@ export const ROUTING_FIELDS = {
   ),
   pool: Type.Optional(Name("The pool this route is served from")),
   backend: Type.Optional(Name("static and hybrid: the backend it is bound to")),
+  failover: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description: "static: while its backend is not ready, the others of the pool take its requests",
+    }),
+  ),
   spillAbove: Type.Optional(
     Type.Integer({
       minimum: 1,

@@ -97,7 +97,15 @@ export const ReportsSchema = Type.Object(
           port: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 65_535, description: "Default: the backend's own" }),
           ),
-          metrics: Type.Array(MetricName("Metric"), { minItems: 1, maxItems: LIMITS.reportedMetrics }),
+          metrics: Type.Optional(
+            Type.Array(MetricName("Metric"), { maxItems: LIMITS.reportedMetrics, default: [] }),
+          ),
+          weight: Type.Optional(
+            MetricName("The one that says which percent of its weight the backend wants, 0 to 100"),
+          ),
+          drain: Type.Optional(
+            MetricName("The one that says, with a value other than 0, that it wants no new requests"),
+          ),
         },
         { ...closed, description: "Asked by the health-monitor with every probe" },
       ),

@@ -3,13 +3,17 @@
 import Type, { type Static } from "typebox";
 import { closed, LIMITS, Ms, Name } from "./fields.ts";
 import { ACCESS_FIELDS } from "./schema-access.ts";
+import { DiscoverySchema } from "./schema-discovery.ts";
+import { EjectSchema, HealthSchema } from "./schema-health.ts";
 import { LISTENER_FIELDS } from "./schema-listeners.ts";
+import { NotificationsSchema } from "./schema-notifications.ts";
 import { PROTECTION_FIELDS, ROUTE_RESILIENCE_FIELDS, UPSTREAM_FIELDS } from "./schema-resilience.ts";
 import { ROUTING_FIELDS } from "./schema-routing.ts";
 import { GeographySchema, SCHEDULING_FIELDS } from "./schema-scheduling.ts";
 import { STREAM_LISTENER_FIELDS } from "./schema-streams.ts";
 
 export { LIMITS, NAME_PATTERN } from "./fields.ts";
+export { HealthSchema } from "./schema-health.ts";
 export { POLICIES, type Policy } from "./schema-scheduling.ts";
 
 export const ListenerSchema = Type.Object(
@@ -79,30 +83,23 @@ export const BackendSchema = Type.Object(
   closed,
 );
 
-export const HealthSchema = Type.Object(
-  {
-    protocol: Type.Enum(["http", "tcp"]),
-    path: Type.Optional(Type.String({ default: "/", pattern: "^/", description: "http only" })),
-    intervalMs: Ms("Between two probes of a backend", 2_000, 100),
-    timeoutMs: Ms("Past it a probe has failed", 1_000, 10),
-    rise: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 100, default: 2, description: "Good probes to return" }),
-    ),
-    fall: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 100, default: 3, description: "Failures in a row to leave" }),
-    ),
-  },
-  closed,
-);
-
 export const PoolSchema = Type.Object(
   {
     name: Name("Unique among pools"),
     ...SCHEDULING_FIELDS,
     backends: Type.Array(BackendSchema, { maxItems: LIMITS.backendsPerPool }),
     health: Type.Optional(HealthSchema),
+    eject: Type.Optional(EjectSchema),
+    discovery: Type.Optional(DiscoverySchema),
+    failoverTo: Type.Optional(
+      Name("The pool that takes this one's requests while too few of this one's backends are healthy"),
+    ),
     ...UPSTREAM_FIELDS,
-    ejectMs: Ms("A backend out without a confirming probe returns on probation after this", 10_000, 100),
+    ejectMs: Ms(
+      "A backend out without a confirming probe returns on probation after this, times how often it left lately",
+      10_000,
+      100,
+    ),
   },
   closed,
 );
@@ -113,6 +110,7 @@ export const ConfigSchema = Type.Object(
     routes: Type.Array(RouteSchema, { maxItems: LIMITS.routes }),
     pools: Type.Array(PoolSchema, { maxItems: LIMITS.pools }),
     geography: Type.Optional(GeographySchema),
+    notifications: Type.Optional(NotificationsSchema),
     ...PROTECTION_FIELDS,
     workers: Type.Optional(
       Type.Integer({
