@@ -1,5 +1,6 @@
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import { type Event, parseEvent } from "@evenkeel/core/wire/events.ts";
+import type { StoredConfig } from "@evenkeel/runtime/config-watch.ts";
 import { configKey, eventChannel } from "@evenkeel/runtime/keys.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { openRedis, openSubscriber, type Redis } from "@evenkeel/runtime/redis.ts";
@@ -22,6 +23,14 @@ const document = (name: string): ConfigDocument => ({
   pools: [],
 });
 
+const stored = (written: ConfigDocument, version: number): StoredConfig => ({
+  version,
+  documentVersion: version,
+  seeded: false,
+  written,
+  discovered: {},
+});
+
 function scene() {
   const prefix = `config-test-${process.pid}-${prefixes++}`;
   onTestFinished(async () => {
@@ -38,7 +47,7 @@ async function redisTimeMs(): Promise<number> {
 describe("the store of the applied configuration", () => {
   it("is empty at first", async () => {
     const { store } = scene();
-    expect(await store.version()).toBe(0);
+    expect(await store.versions()).toEqual({ version: 0, documentVersion: 0 });
     expect(await store.read()).toBeNull();
   });
 
@@ -47,12 +56,9 @@ describe("the store of the applied configuration", () => {
     const before = await redisTimeMs();
     const applied = await store.apply(document('é "quoted"'), 0);
     expect(applied.ok).toBe(true);
-    expect(await store.read()).toEqual({
-      version: applied.version,
-      seeded: false,
-      document: document('é "quoted"'),
-    });
-    expect(await store.version()).toBe(applied.version);
+    const { version } = applied;
+    expect(await store.read()).toEqual(stored(document('é "quoted"'), version));
+    expect(await store.versions()).toEqual({ version, documentVersion: version });
     const appliedAtMs = Number(await redis.hget(configKey(prefix), "appliedAtMs"));
     expect(appliedAtMs).toBeGreaterThanOrEqual(before);
     expect(appliedAtMs).toBeLessThanOrEqual(await redisTimeMs());
@@ -64,7 +70,7 @@ describe("the store of the applied configuration", () => {
     expect(await store.apply(document("b"), 0)).toEqual({ ok: false, version });
     expect(await store.apply(document("b"), version - 1)).toEqual({ ok: false, version });
     expect(await store.apply(document("b"), version + 1)).toEqual({ ok: false, version });
-    expect(await store.read()).toEqual({ version, seeded: false, document: document("a") });
+    expect(await store.read()).toEqual(stored(document("a"), version));
     const next = await store.apply(document("b"), version);
     expect(next.ok).toBe(true);
     expect(next.version).toBeGreaterThan(version);
@@ -89,7 +95,7 @@ describe("the store of the applied configuration", () => {
     const won = results.flatMap(({ ok }, i) => (ok ? [names[i] as string] : []));
     expect(won).toHaveLength(1);
     const read = await store.read();
-    expect(read?.document).toEqual(document(won[0] as string));
+    expect(read?.written).toEqual(document(won[0] as string));
     expect(read?.version).toBeGreaterThan(version);
   });
 
@@ -98,10 +104,11 @@ describe("the store of the applied configuration", () => {
     const first = await store.apply(document("a"), 0);
     const second = await store.apply(document("b"), first.version);
     await redis.del(configKey(prefix));
-    const third = await store.apply(document("c"), 0, second.version);
+    const known = stored(document("c"), second.version);
+    const third = await store.restore(known, 0, "all");
     expect(third.version).toBeGreaterThan(second.version);
     const far = third.version + 1_000_000_000;
-    const fourth = await store.apply(document("d"), third.version, far);
+    const fourth = await store.restore({ ...known, version: far }, third.version, "all");
     expect(fourth).toEqual({ ok: true, version: far + 1 });
   });
 
@@ -111,7 +118,7 @@ describe("the store of the applied configuration", () => {
     expect((await store.read())?.seeded).toBe(true);
     expect((await store.seed(document("b"))).ok).toBe(false);
     await store.apply(document("c"), null);
-    expect(await store.read()).toMatchObject({ seeded: false, document: document("c") });
+    expect(await store.read()).toMatchObject({ seeded: false, written: document("c") });
   });
 
   it("starts past every version counted up before, without knowing any", async () => {

@@ -1,13 +1,11 @@
-// The applied configuration in Redis: read by everyone (libs/runtime/config-watch.ts), written only here, and only by
-// schedulers. A change names the version it was made from, so that of two made at once one is refused.
-import { readFileSync } from "node:fs";
+// The applied configuration in Redis: read by everyone (libs/runtime/config-watch.ts), written by schedulers, here, and
+// by the monitor that leads discovery (discovery-store.ts). A change names the version it was made from, so that of two
+// made at once one is refused.
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
-import { type AppliedConfig, readConfig } from "@evenkeel/runtime/config-watch.ts";
+import { type ConfigReader, createConfigReader, type StoredConfig } from "@evenkeel/runtime/config-watch.ts";
 import { configKey, eventChannel } from "@evenkeel/runtime/keys.ts";
 import type { Redis } from "@evenkeel/runtime/redis.ts";
-import { createFunctions } from "./functions.ts";
-
-const SOURCE = readFileSync(new URL("./lua/config.lua", import.meta.url), "utf8");
+import { createConfigFunctions } from "./config-functions.ts";
 
 export type Application =
   | { ok: true; version: number }
@@ -15,33 +13,38 @@ export type Application =
   | { ok: false; version: number };
 
 /** @throws (each method) when Redis does not answer in time */
-export interface ConfigStore {
-  /** 0 when no configuration is applied. */
-  version(): Promise<number>;
-  read(): Promise<AppliedConfig | null>;
+export interface ConfigStore extends ConfigReader {
   /**
-   * Replaces the configuration and tells everyone, atomically.
-   * @param expectedVersion the version it replaces; 0: there is none; null: whichever it is
-   * @param seenVersion the new version rises above this one too, though Redis may have forgotten it
+   * Replaces what an operator wrote and tells everyone, atomically; what was found stays.
+   * @param expectedVersion the document version it replaces; 0: there is none; null: whichever it is
    */
-  apply(document: ConfigDocument, expectedVersion: number | null, seenVersion?: number): Promise<Application>;
+  apply(document: ConfigDocument, expectedVersion: number | null): Promise<Application>;
+  /**
+   * Puts back what Redis lost, as it was known: written and found, or what was written alone where Redis has later finds.
+   * @param instead the version that is applied in its place; 0: none
+   */
+  restore(known: StoredConfig, instead: number, what: "all" | "written"): Promise<Application>;
   /** Applies where there is none. What a living scheduler still knows goes before a seed. */
   seed(document: ConfigDocument): Promise<Application>;
 }
 
 export function createConfigStore({ redis, prefix }: { redis: Redis; prefix: string }): ConfigStore {
-  const functions = createFunctions(redis, SOURCE);
+  const functions = createConfigFunctions(redis);
   const key = configKey(prefix);
-  const put = async (document: ConfigDocument, expected: number | "", seen: number, seeded: 0 | 1) => {
-    const args = [eventChannel(prefix), JSON.stringify(document), expected, seen, seeded];
-    const [done, version] = (await functions.call("apply_config", [key], args)) as [number, number];
+  const channel = eventChannel(prefix);
+  const put = async (name: string, args: (string | number)[]) => {
+    const [done, version] = (await functions.call(name, [key], [channel, ...args])) as [number, number];
     return { ok: done === 1, version };
   };
   return {
-    version: async () => Number(await redis.hget(key, "version")) || 0,
-    read: () => readConfig(redis, prefix),
-    apply: (document, expectedVersion, seenVersion = 0) =>
-      put(document, expectedVersion ?? "", seenVersion, 0),
-    seed: (document) => put(document, 0, 0, 1),
+    ...createConfigReader(redis, prefix),
+    apply: (document, expectedVersion) =>
+      put("apply_config", [JSON.stringify(document), expectedVersion ?? "", 0]),
+    restore({ written, documentVersion, seeded, discovered, version }, instead, what) {
+      const found = what === "all" ? JSON.stringify(discovered) : "";
+      const document = [JSON.stringify(written), documentVersion, seeded ? 1 : 0];
+      return put("restore_config", [...document, found, instead, version]);
+    },
+    seed: (document) => put("apply_config", [JSON.stringify(document), 0, 1]),
   };
 }

@@ -18,8 +18,10 @@ import { type ClusterTopology, startClusterTopology } from "../../test/support/r
 import { type RedisProcess, redisExecutable, WHY_SKIPPED } from "../../test/support/redis-process.ts";
 import { type SentinelTopology, startSentinelTopology } from "../../test/support/redis-sentinel.ts";
 import { createConfigStore } from "./config-store.ts";
+import { createDiscoveryStore } from "./discovery-store.ts";
 import { poolKey } from "./keys.ts";
 import { createRedisLedger } from "./redis-ledger.ts";
+import { createRegistrations } from "./registrations.ts";
 
 const log = createLog("silent", { role: "test", id: "test" });
 const FAILOVER_TIMEOUT_MS = 20_000;
@@ -106,11 +108,27 @@ function commonBehaviour(redis: () => Redis, url: () => string): void {
     onTestFinished(() => watch.close());
     const { events } = await hear(url(), prefix, watch.refresh);
     const { version } = await createConfigStore({ redis: redis(), prefix }).apply(DOCUMENT, 0);
-    await expect.poll(() => seen, SOON).toEqual([{ version, seeded: false, document: DOCUMENT }]);
+    await expect.poll(() => seen, SOON).toMatchObject([{ version, seeded: false, document: DOCUMENT }]);
     const ledger = createRedisLedger({ redis: redis(), prefix });
     for (const pool of POOLS) await ledger.configure(facts({ a: 1 }, { pool }));
     const told = () => events.map((event) => (event.type === "pool" ? event.pool : event.type)).sort();
     await expect.poll(told, SOON).toEqual(["config", ...POOLS].sort());
+  });
+
+  it("keeps what was found beside the configuration, and who registered", async () => {
+    const prefix = newPrefix();
+    const at = { redis: redis(), prefix };
+    const discovery = createDiscoveryStore(at);
+    const registrations = createRegistrations(at);
+    await createConfigStore(at).apply(DOCUMENT, 0);
+    expect(await discovery.lead("monitor-1", 60_000)).toBe(true);
+    const found = { shop: { file: [{ id: "a", url: "http://10.0.0.1:80" }] } };
+    expect(await discovery.publish("monitor-1", found)).toBe("published");
+    expect(await discovery.read()).toEqual(found);
+    for (const pool of POOLS) await registrations.put(pool, { id: "a", url: "http://10.0.0.1:80" }, 60_000);
+    const { registered } = await registrations.list();
+    expect(registered.map(({ pool }) => pool)).toEqual(POOLS.toSorted());
+    expect(await registrations.remove(POOLS[0] as string, "a")).toBe(true);
   });
 
   it("announces members and lets them leave", async () => {

@@ -52,17 +52,18 @@ export async function listenAdmin(server: FastifyInstance, environment: Environm
 
 /**
  * Who may call what changes the cluster: with a token, whoever shows it; without one, loopback only.
+ * @param tokens any of them will do; those that are empty are not set
  */
-export function requireToken(token: string) {
-  const shows = tokenCheck(token);
+export function requireToken(...tokens: string[]) {
+  const checks = tokens.filter((token) => token !== "").map(tokenCheck);
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    if (token === "") {
+    if (checks.length === 0) {
       if (isLoopback(request.socket.remoteAddress) && !isFromAPage(request.headers)) return;
       return reply
         .code(403)
         .send({ error: "set EVENKEEL_TOKEN to allow changes from other machines and from web pages" });
     }
-    if (shows(request.headers.authorization)) return;
+    if (checks.some((shows) => shows(request.headers.authorization))) return;
     return reply
       .code(401)
       .send({ error: "a valid `authorization: Bearer` token is needed (EVENKEEL_TOKEN)" });

@@ -1,6 +1,7 @@
 // Follows the applied configuration: an event makes it quick, a poll makes it certain.
+import { type Discovered, withDiscovered } from "@evenkeel/core/config/discovered.ts";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
-import { validateConfig } from "@evenkeel/core/config/validate.ts";
+import { type Problem, validateConfig } from "@evenkeel/core/config/validate.ts";
 import { configKey } from "./keys.ts";
 import type { Log } from "./log.ts";
 import type { Redis } from "./redis.ts";
@@ -8,11 +9,30 @@ import type { Redis } from "./redis.ts";
 const POLL_INTERVAL_MS = 1_000;
 const PROBLEMS_LOGGED = 5;
 
-export interface AppliedConfig {
+/** As it stands in Redis, perhaps not understood. */
+export interface StoredConfig {
+  /** Rises with every change: of what an operator wrote, and of what was found. */
   version: number;
+  /** Rises only with what an operator wrote: what a change of it is made from. */
+  documentVersion: number;
   /** Put there by a scheduler that found none, not by an operator. */
   seeded: boolean;
+  /** As an operator wrote it. */
+  written: ConfigDocument;
+  discovered: Discovered;
+}
+
+/** One that this release understands. */
+export interface AppliedConfig extends StoredConfig {
+  /** What to run on: as written, with what was found for its pools. */
   document: ConfigDocument;
+}
+
+/** @throws (each method) when Redis cannot be reached */
+export interface ConfigReader {
+  versions(): Promise<Pick<StoredConfig, "version" | "documentVersion">>;
+  /** Null when there is none. What did not change since the last call is answered as the same object. */
+  read(): Promise<StoredConfig | null>;
 }
 
 export interface ConfigWatch {
@@ -32,25 +52,27 @@ export function watchConfig(
   prefix: string,
   log: Log,
   onChange: (config: AppliedConfig) => void,
+  onNotUnderstood: () => void = () => {},
 ): ConfigWatch {
+  const reader = createConfigReader(redis, prefix);
   let current: AppliedConfig | null = null;
   let seen = 0;
   let reading = false;
   let again = false;
 
   const look = async () => {
-    const version = Number(await redis.hget(configKey(prefix), "version")) || 0;
-    if (version <= seen) return;
-    const next = await readConfig(redis, prefix);
+    if ((await reader.versions()).version <= seen) return;
+    const next = await reader.read();
     if (!next || next.version <= seen) return;
     seen = next.version;
-    const validation = validateConfig(next.document);
-    if (validation.ok) {
-      current = next;
-      onChange(next);
+    const understood = understand(next, current);
+    if (understood.ok) {
+      current = understood.config;
+      onChange(current);
     } else {
-      const problems = validation.problems.slice(0, PROBLEMS_LOGGED);
+      const problems = understood.problems.slice(0, PROBLEMS_LOGGED);
       log.error({ version: seen, problems }, "configuration not understood, not applied");
+      onNotUnderstood();
     }
   };
 
@@ -81,11 +103,65 @@ export function watchConfig(
   };
 }
 
-/** As it stands in Redis, perhaps not understood; null when there is none. @throws when Redis cannot be reached */
-export async function readConfig(redis: Redis, prefix: string): Promise<AppliedConfig | null> {
-  const [version, document, seeded] = await redis.hmget(configKey(prefix), "version", "document", "seeded");
-  if (!version || !document) return null;
-  return { version: Number(version), seeded: seeded === "1", document: parsed(document) as ConfigDocument };
+export type Understanding = { ok: true; config: AppliedConfig } | { ok: false; problems: Problem[] };
+
+/**
+ * Judges what an operator wrote, unless it is what was understood before: a large one takes long, and what is found
+ * changes often. @param known the last one that was understood
+ */
+export function understand(stored: StoredConfig, known: AppliedConfig | null): Understanding {
+  if (stored.written !== known?.written) {
+    const validation = validateConfig(stored.written);
+    if (!validation.ok) return validation;
+  }
+  const document = withDiscovered(stored.written, stored.discovered);
+  return { ok: true, config: { ...stored, document } };
+}
+
+export function createConfigReader(redis: Redis, prefix: string): ConfigReader {
+  const key = configKey(prefix);
+  const written = parsedOnce();
+  const discovered = parsedOnce();
+  return {
+    async versions() {
+      const [version, documentVersion] = await redis.hmget(key, "version", "documentVersion");
+      return versionsOf(version, documentVersion);
+    },
+    async read() {
+      const [version, documentVersion, seeded, document, found] = await redis.hmget(
+        key,
+        ...["version", "documentVersion", "seeded", "document", "discovered"],
+      );
+      if (!version || !document) return null;
+      return {
+        ...versionsOf(version, documentVersion),
+        seeded: seeded === "1",
+        written: written(document) as ConfigDocument,
+        discovered: discoveredOf(discovered(found ?? "{}")),
+      };
+    },
+  };
+}
+
+const versionsOf = (version: string | null | undefined, documentVersion: string | null | undefined) => ({
+  version: Number(version) || 0,
+  documentVersion: Number(documentVersion ?? version) || 0,
+});
+
+/** Nothing else is promised of what is inside: `withDiscovered` bears anything. */
+const discoveredOf = (value: unknown): Discovered =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Discovered) : {};
+
+/** Parses a text again only when it is another than the last. What is not even JSON is null. */
+function parsedOnce(): (text: string) => unknown {
+  let last = "null";
+  let value: unknown = null;
+  return (text) => {
+    if (text === last) return value;
+    last = text;
+    value = parsed(text);
+    return value;
+  };
 }
 
 /** What is not even JSON is a configuration that nobody understands. */

@@ -90,6 +90,12 @@ export const VARIABLES = {
     check: tokenFault,
     secret: true,
   },
+  EVENKEEL_REGISTER_TOKEN: {
+    default: "",
+    meaning: "Bearer token that is good for registrations of backends, and for nothing else",
+    check: tokenFault,
+    secret: true,
+  },
   EVENKEEL_CONFIG: {
     default: "",
     meaning: "scheduler: configuration file applied when Redis holds none",

@@ -13,6 +13,9 @@ export interface EventHandlers {
   onGap(): void;
 }
 
+/** A server that is there but does not let us listen is asked again after this. */
+const RESUBSCRIBE_MS = 1_000;
+
 /** Takes over `subscriber`, a connection of `openSubscriber`. */
 export function subscribeEvents(subscriber: Redis, prefix: string, handlers: EventHandlers): EventBus {
   const channel = eventChannel(prefix);
@@ -20,16 +23,17 @@ export function subscribeEvents(subscriber: Redis, prefix: string, handlers: Eve
     const event = from === channel ? parseEvent(text) : null;
     if (event) handlers.onEvent(event);
   });
-  let subscribed = false;
-  subscriber.on("ready", () => {
-    if (subscribed) handlers.onGap();
-  });
-  subscriber.subscribe(channel).then(
-    () => {
-      subscribed = true;
-      handlers.onGap();
-    },
-    () => {}, // closed before it ever connected
-  );
+  let again: NodeJS.Timeout | undefined;
+  const subscribe = () => {
+    clearTimeout(again);
+    subscriber.subscribe(channel).then(handlers.onGap, (error: Error) => {
+      if (subscriber.status !== "ready") return; // the next connection subscribes anew
+      subscriber.emit("error", error);
+      again = setTimeout(subscribe, RESUBSCRIBE_MS).unref();
+    });
+  };
+  subscriber.on("ready", subscribe);
+  subscriber.on("close", () => clearTimeout(again));
+  if (subscriber.status === "ready") subscribe();
   return { close: () => subscriber.disconnect() };
 }

@@ -52,3 +52,12 @@ export async function readMembers(redis: Redis, prefix: string): Promise<Member[
   const members = values.filter((value) => value !== null).map((value) => JSON.parse(value) as Member);
   return members.sort((a, b) => a.id.localeCompare(b.id));
 }
+
+/** How long ago a member of this role last announced itself, ms; null: none is alive. @throws when Redis cannot be reached */
+export async function announcedAgoMs(redis: Redis, prefix: string, role: Role): Promise<number | null> {
+  const members = (await readMembers(redis, prefix)).filter((member) => member.role === role);
+  let longestLeftMs = -1;
+  for (const { id } of members)
+    longestLeftMs = Math.max(longestLeftMs, await redis.pttl(memberKey(prefix, id)));
+  return longestLeftMs < 0 ? null : Math.max(0, MEMBER_TTL_MS - longestLeftMs);
+}

@@ -12,6 +12,11 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** A connection on which commands wait and nothing comes for this long is dead (its other end vanished): open a new one. */
 const DEAD_AFTER_MS = 5_000;
 const RECONNECT_MAX_MS = 500;
+/**
+ * A server that loads its data is asked this often whether it is done. What it says itself is of no use: right after its
+ * start it reckons hours, and the client would look away for 10 s.
+ */
+const LOADING_RETRY_MS = 200;
 /** A subscriber has no commands that wait: it asks this often, or it would never notice that the other end vanished. */
 const HEARTBEAT_MS = 5_000;
 
@@ -65,6 +70,7 @@ export function openSubscriber(options: RedisOptions, log: Log): Redis {
     ...serverOptions(address),
     socketTimeout: DEAD_AFTER_MS,
     maxRetriesPerRequest: null,
+    autoResubscribe: false, // whoever listens does so on every connection, and knows what to do when it may not
     retryStrategy(attempt) {
       turn += 1;
       if (address.kind === "cluster")
@@ -106,6 +112,7 @@ const reconnectDelayMs = (attempt: number): number => Math.min(attempt * 50, REC
 const clientOptions = ({ username, password, tls }: RedisAddress, name: string): ClientOptions => ({
   connectionName: name,
   connectTimeout: CONNECT_TIMEOUT_MS,
+  maxLoadingRetryTime: LOADING_RETRY_MS,
   username: username ?? undefined,
   password: password ?? undefined,
   ...(tls ? { tls: {} } : {}),
