@@ -1,21 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import { configKey } from "@evenkeel/runtime/keys.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { readMembers } from "@evenkeel/runtime/presence.ts";
 import { openRedis, type Redis } from "@evenkeel/runtime/redis.ts";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { createNursery } from "./test-support/process.ts";
 import { until } from "./test-support/until.ts";
 import { startBackend } from "./test-support/world.ts";
 
-const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 const url = inject("redisUrl");
 const prefix = `monitor-main-test-${process.pid}`;
 
 let redis: Redis;
-const children: ChildProcess[] = [];
+const nursery = createNursery(prefix);
 
 beforeAll(async () => {
   redis = openRedis({ url, name: "monitor-main-test" }, createLog("silent", { role: "test", id: "test" }));
@@ -23,35 +20,10 @@ beforeAll(async () => {
 });
 afterAll(() => {
   redis.disconnect();
-  for (const child of children) child.kill("SIGKILL");
+  nursery.killAll();
 });
 
-async function startProcess(variables: Record<string, string>) {
-  const child = spawn(process.execPath, [MAIN], {
-    env: { PATH: process.env.PATH, EVENKEEL_PREFIX: prefix, EVENKEEL_LOG_LEVEL: "silent", ...variables },
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
-  });
-  children.push(child);
-  const [report] = (await once(child, "message")) as [{ ready: boolean; adminUrl: string }];
-  const get = async (path: string) => {
-    const response = await fetch(report.adminUrl + path);
-    return { status: response.status, text: await response.text() };
-  };
-  return {
-    child,
-    get,
-    ready: async () => (await get("/readyz")).status === 200,
-    metric: async (name: string) => {
-      const lines = (await get("/metrics")).text.split("\n").filter((line) => line.startsWith(name));
-      return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
-    },
-    async exit(signal: NodeJS.Signals) {
-      const exited = once(child, "exit");
-      child.kill(signal);
-      return (await exited) as [number | null, NodeJS.Signals | null];
-    },
-  };
-}
+const startProcess = nursery.start;
 
 const documentOf = (backendUrl: string): ConfigDocument => ({
   listeners: [{ name: "web", protocol: "http", port: 0 }],
@@ -89,7 +61,7 @@ describe("the health-monitor process", () => {
     const names = (await readMembers(redis, prefix)).map(({ role, id }) => `${role} ${id}`);
     expect(names[0]).toMatch(/^health-monitor monitor-1\.[0-9a-z]{6}$/);
     await until("both sweep", async () => {
-      const swept = await Promise.all([first, second].map((m) => m.metric("evenkeel_monitor_sweeps_total")));
+      const swept = await Promise.all([first, second].map((m) => m.metric("evenkeel_monitor_rounds_total")));
       return swept.every((count) => count > 0);
     });
 

@@ -1,84 +1,104 @@
-// Asks a backend's agent how loaded the backend is: one GET, answered with status 200 and a JSON object, metric →
-// number. Whatever else comes, or does not come in time, is a fault of the agent and says nothing of the backend.
-import type { IncomingMessage } from "node:http";
-import { authorityOf, backendAddress } from "@evenkeel/core/config/backend-url.ts";
+// Asks a backend's agent how loaded the backend is, and what it wants: one GET, answered with status 200 and a JSON
+// object, name → number. Whatever else comes, or does not come in time, is a fault of the agent and says nothing of the
+// backend.
 import type { BackendTls } from "@evenkeel/core/config/resolve-resilience.ts";
-import type { Reports } from "@evenkeel/core/config/resolve-scheduling.ts";
-import { METRIC_VALUE_MAX } from "@evenkeel/core/ledger/ledger.ts";
-import { attempt, type Done, reasonOf } from "./attempt.ts";
-import { get } from "./get.ts";
+import type { Agent } from "@evenkeel/core/config/resolve-scheduling.ts";
+import { type AgentWish, METRIC_VALUE_MAX } from "@evenkeel/core/ledger/ledger.ts";
+import { type Done, reasonOf } from "./attempt.ts";
+import { exchange, requestOf, targetOf } from "./exchange.ts";
+import { HttpAnswer } from "./http-answer.ts";
 
-const BODY_LIMIT_BYTES = 64 * 1024;
+export type { Agent } from "@evenkeel/core/config/resolve-scheduling.ts";
 
-export type Agent = NonNullable<Reports["agent"]>;
+const BODY_MAX_BYTES = 64 * 1024;
+const WHOLE_WEIGHT_PERCENT = 100;
 
 export interface AgentReport {
   /** Of those that were asked for, the ones that are sound. */
   metrics: Record<string, number>;
+  /** Null: it was not asked for any, or said nothing sound of it. */
+  wish: AgentWish | null;
   /** The first thing that was wrong, short and bounded, for a log line; null when nothing was. */
   fault: string | null;
 }
 
-export async function askAgent(
-  url: string,
-  agent: Agent,
-  timeoutMs: number,
-  tls: BackendTls | null = null,
-): Promise<AgentReport> {
-  const chunks: Buffer[] = [];
-  const { ok, reason } = await attempt(timeoutMs, (done) => {
-    const asked = get(originOf(url, agent), agent.path, "application/json", tls);
-    asked.on("response", (response) => collect(response, chunks, done));
-    asked.on("upgrade", () => done(false, "status 101"));
-    asked.on("error", (error) => done(false, reasonOf(error)));
-    return asked;
-  });
-  return ok ? readReport(Buffer.concat(chunks).toString(), agent.metrics) : { metrics: {}, fault: reason };
-}
+export type Ask = (timeoutMs: number) => Promise<AgentReport>;
 
-function originOf(url: string, { port }: Agent): string {
-  const address = backendAddress(url);
-  if (port === null || address === null) return url;
-  return `${address.scheme}://${authorityOf({ ...address, port })}`;
-}
+const faulty = (fault: string): AgentReport => ({ metrics: {}, wish: null, fault });
 
-function collect(response: IncomingMessage, chunks: Buffer[], done: Done): void {
-  const { statusCode } = response;
-  if (statusCode !== 200) {
-    done(false, `status ${statusCode}`);
-    return;
+/** One backend's agent, made ready once. Never rejects. */
+export function prepareAgent(url: string, agent: Agent, tls: BackendTls | null): Ask {
+  try {
+    return askerOf(url, agent, tls);
+  } catch (error) {
+    const fault = reasonOf(error as Error);
+    return async () => faulty(fault);
   }
-  let bytes = 0;
-  response.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    chunks.push(chunk);
-    if (bytes > BODY_LIMIT_BYTES) done(false, `more than ${BODY_LIMIT_BYTES} bytes`);
-  });
-  response.on("end", () => done(true, "answered"));
-  response.on("error", (error) => done(false, reasonOf(error)));
 }
 
-function readReport(text: string, wanted: readonly string[]): AgentReport {
+function askerOf(url: string, agent: Agent, tls: BackendTls | null): Ask {
+  const target = targetOf(url, agent.port, tls);
+  const request = requestOf(target, { method: "GET", path: agent.path, accept: "application/json" });
+  return async (timeoutMs) => {
+    const answer = new HttpAnswer(BODY_MAX_BYTES + 1, false);
+    const { ok, reason } = await exchange(target, request, timeoutMs, answer, judge);
+    return ok ? readReport(Buffer.from(answer.body, "latin1").toString(), agent) : faulty(reason);
+  };
+}
+
+function judge({ status, body, over }: HttpAnswer, done: Done): void {
+  if (status === 0) return;
+  if (status !== 200) done(false, `status ${status}`);
+  else if (body.length > BODY_MAX_BYTES) done(false, `more than ${BODY_MAX_BYTES} bytes`);
+  else if (over) done(true, "answered");
+}
+
+function readReport(text: string, agent: Agent): AgentReport {
   let answer: unknown;
   try {
     answer = JSON.parse(text);
   } catch {
-    return { metrics: {}, fault: "not JSON" };
+    return faulty("not JSON");
   }
-  if (typeof answer !== "object" || answer === null || Array.isArray(answer)) {
-    return { metrics: {}, fault: "not a JSON object" };
-  }
+  if (typeof answer !== "object" || answer === null || Array.isArray(answer))
+    return faulty("not a JSON object");
   const values = new Map<string, unknown>(Object.entries(answer));
-  const sound = wanted.flatMap((name) => {
+  const sound = agent.metrics.flatMap((name) => {
     const value = values.get(name);
     return isMetric(value) ? [[name, value] as const] : [];
   });
-  const missing = wanted.find((name) => !isMetric(values.get(name)));
+  const weight = agent.weight === null ? WHOLE_WEIGHT_PERCENT : values.get(agent.weight);
+  const drain = agent.drain === null ? 0 : values.get(agent.drain);
   return {
     metrics: Object.fromEntries(sound),
-    fault: missing === undefined ? null : `no number for ${missing}`,
+    wish: wishOf(agent, weight, drain),
+    fault: faultOf(agent, values, weight),
   };
+}
+
+/** Half a wish is one: a drain counts also where the weight is not sound. */
+function wishOf(agent: Agent, weight: unknown, drain: unknown): AgentWish | null {
+  const told = [agent.weight !== null && isPercent(weight), agent.drain !== null && isMetric(drain)];
+  if (!told.includes(true)) return null;
+  return {
+    weightPercent: isPercent(weight) ? weight : WHOLE_WEIGHT_PERCENT,
+    drain: isMetric(drain) && drain !== 0,
+  };
+}
+
+function faultOf(agent: Agent, values: Map<string, unknown>, weight: unknown): string | null {
+  const wanted = [
+    ...agent.metrics,
+    ...(agent.weight ? [agent.weight] : []),
+    ...(agent.drain ? [agent.drain] : []),
+  ];
+  const missing = wanted.find((name) => !isMetric(values.get(name)));
+  if (missing !== undefined) return `no number for ${missing}`;
+  return isPercent(weight) ? null : `${agent.weight} is not from 0 to ${WHOLE_WEIGHT_PERCENT}`;
 }
 
 const isMetric = (value: unknown): value is number =>
   typeof value === "number" && Math.abs(value) <= METRIC_VALUE_MAX;
+
+const isPercent = (value: unknown): value is number =>
+  isMetric(value) && value >= 0 && value <= WHOLE_WEIGHT_PERCENT;

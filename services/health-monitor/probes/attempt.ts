@@ -8,6 +8,9 @@ export interface ProbeResult {
   reason: string;
 }
 
+/** Never rejects, and is always done within its limit. */
+export type Probe = () => Promise<ProbeResult>;
+
 export type Done = (ok: boolean, reason: string) => void;
 
 /** @param start opens the connection and answers it; it may call `done` at once and as often as it likes */
@@ -26,7 +29,8 @@ export function attempt(
       connection?.destroy();
       resolve({ ok, latencyMs: performance.now() - startedMs, reason });
     };
-    const timer = setTimeout(done, timeoutMs, false, "timeout");
+    // What has arrived while this process was busy is read first.
+    const timer = setTimeout(setImmediate, timeoutMs, done, false, "timeout");
     try {
       connection = start(done);
       if (settled) connection.destroy();
@@ -36,4 +40,7 @@ export function attempt(
   });
 }
 
-export const reasonOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message;
+const REASON_MAX = 100;
+
+export const reasonOf = (error: NodeJS.ErrnoException): string =>
+  error.code ?? error.message.slice(0, REASON_MAX);

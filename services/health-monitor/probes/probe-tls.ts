@@ -12,9 +12,9 @@ const MAX_HELD = 1_000;
 
 const held = new Map<string, { context: SecureContext; readMs: number }>();
 
-/** Options of a request. @throws for files that cannot be used */
-export function probeTls(tls: BackendTls | null, host: string) {
-  const servername = tls?.servername ?? (isIP(host) === 0 ? host : null);
+/** Options of a connection. @param given the name to ask for and to verify @throws for files that cannot be used */
+export function probeTls(tls: BackendTls | null, host: string, given: string | null = null) {
+  const servername = given ?? tls?.servername ?? (isIP(host) === 0 ? host : null);
   return {
     rejectUnauthorized: tls?.verify ?? true,
     ...(servername !== null && { servername }),

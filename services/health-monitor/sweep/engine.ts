@@ -3,18 +3,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Redis } from "@evenkeel/runtime/redis.ts";
 import { type Job, Queue, Worker } from "bullmq";
+import { MAX_SHARDS } from "./shards.ts";
 
-const QUEUE_NAME = "sweeps";
-/** Sweeps one monitor has under way. */
-const SWEEPS_AT_ONCE = 64;
+const QUEUE_NAME = "rounds";
+/** Jobs one monitor has under way; each is over as soon as its lease is taken. */
+const JOBS_AT_ONCE = MAX_SHARDS;
 /** An idle worker looks for due jobs this often by itself: the one that waits for the due time may have been killed. */
-const IDLE_POLL_SECONDS = 0.5;
-/** After a failed command; the library's own 15 s would be many missed sweeps. */
-const RETRY_DELAY_MS = 1_000;
+const IDLE_POLL_SECONDS = 0.2;
+/** After a failed command; the library's own 15 s would be many missed rounds. */
+const RETRY_DELAY_MS = 200;
 /** BullMQ's event stream, which nobody reads here. */
 const EVENTS_KEPT = 100;
-/** For sweeps in progress at an orderly stop. */
-export const CLOSE_DEADLINE_MS = 5_000;
+/** For commands under way at an orderly stop. */
+const CLOSE_DEADLINE_MS = 2_000;
 const FORCE_CLOSE_DEADLINE_MS = 1_000;
 
 export interface EngineOptions {
@@ -24,14 +25,14 @@ export interface EngineOptions {
   openBlocking: () => Redis;
   prefix: string;
   log: Log;
-  /** Never rejects. */
-  perform: (shardId: string, dueMs: number) => Promise<void>;
+  /** Never throws. */
+  perform: (shardId: string, dueMs: number) => void;
 }
 
 export interface Engine {
   readonly queue: Queue;
   readonly worker: Worker;
-  /** Waits for sweeps in progress, unless forced; always back within its deadline. */
+  /** Waits for jobs in progress, unless forced; always back within its deadline. */
   close(force: boolean): Promise<void>;
 }
 
@@ -44,10 +45,10 @@ export function startEngine({ redis, openBlocking, prefix, log, perform }: Engin
     skipVersionCheck: true,
     streams: { events: { maxLen: EVENTS_KEPT } },
   });
-  const worker = new Worker(QUEUE_NAME, (job) => perform(job.data.shard, dueMs(job)), {
+  const worker = new Worker(QUEUE_NAME, async (job) => perform(job.data.shard, dueMs(job)), {
     connection: blocking,
     prefix: tagged,
-    concurrency: SWEEPS_AT_ONCE,
+    concurrency: JOBS_AT_ONCE,
     drainDelay: IDLE_POLL_SECONDS,
     runRetryDelay: RETRY_DELAY_MS,
   });
@@ -69,7 +70,8 @@ export function startEngine({ redis, openBlocking, prefix, log, perform }: Engin
   };
 }
 
-const dueMs = ({ timestamp, opts }: Job): number => timestamp + (opts.delay ?? 0);
+/** A scheduler's job is named after the time it was made for: `repeat:<scheduler>:<ms>`. */
+const dueMs = ({ id = "" }: Job): number => Number(id.slice(id.lastIndexOf(":") + 1));
 
 const settledWithin = (ms: number, work: Promise<unknown>): Promise<boolean> =>
   Promise.race([

@@ -1,8 +1,10 @@
-// A redis-server of a test's own, to be killed and started again on the same port, remembering nothing.
+// A redis-server of a test's own, to be killed and started again on the same port.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { until } from "./until.ts";
 
 const executable = ["redis-server", "valkey-server"].find(
@@ -12,12 +14,14 @@ const executable = ["redis-server", "valkey-server"].find(
 /** False where tests get their Redis from elsewhere, a container perhaps. */
 export const redisServerInstalled = executable !== undefined;
 
-export async function startRedisServer() {
+export async function startRedisServer(remembering: "nothing" | "everything" = "nothing") {
   const port = await freePort();
+  const directory = mkdtempSync(join(tmpdir(), "evenkeel-monitor-"));
+  const memory = remembering === "everything" ? ["--appendonly", "yes", "--appendfsync", "always"] : [];
   const run = () =>
     spawn(
       executable as string,
-      ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmpdir()],
+      ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory, ...memory],
       { stdio: "ignore" },
     );
   let child = run();
@@ -32,6 +36,13 @@ export async function startRedisServer() {
     async restart() {
       child = run();
       await until("redis-server accepts connections again", () => accepts(port));
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill("SIGKILL");
+        await once(child, "exit");
+      }
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }

@@ -60,35 +60,45 @@ export const factsOf = ({ name, rise, fall, ejectMs, backends }: Pool): PoolFact
 export interface Observation {
   findings: readonly Finding[];
   transitions: readonly Transition[];
+  atMs: number;
 }
 
-/** @param observations collects what this monitor told the ledger and what came of it */
-export function startMonitor(url: string, prefix: string, id: string, observations: Observation[] = []) {
+/**
+ * @param observations collects what this monitor told the ledger and what came of it
+ * @param blockingUrl where its worker finds Redis
+ */
+export function startMonitor(
+  url: string,
+  prefix: string,
+  id: string,
+  observations: Observation[] = [],
+  blockingUrl = url,
+) {
   const log = createLog("silent", { role: "health-monitor", id });
   const redis = openRedis({ url, name: id }, log);
   const ledger = createRedisLedger({ redis, prefix });
   const metrics = createMonitorMetrics(createMetrics());
   const observe: Ledger["observe"] = async (pool, findings) => {
-    const transitions = await ledger.observe(pool, findings);
-    observations.push({ findings, transitions: transitions ?? [] });
-    return transitions;
+    const observation = await ledger.observe(pool, findings);
+    observations.push({ findings, transitions: observation?.transitions ?? [], atMs: Date.now() });
+    return observation;
   };
   const sweeping = startSweeping({
     redis,
-    openBlocking: () => openBlocking({ url, name: `${id}:sweeps` }, log),
+    openBlocking: () => openBlocking({ url: blockingUrl, name: `${id}:sweeps` }, log),
     prefix,
     id,
     ledger: { observe },
     metrics,
     log,
   });
-  const total = async (metric: "sweeps" | "watchdogRestarts") =>
+  const total = async (metric: "rounds" | "watchdogRestarts") =>
     (await metrics[metric].get()).values.reduce((sum, { value }) => sum + value, 0);
   return {
     redis,
     ledger,
     sweeping,
-    sweeps: () => total("sweeps"),
+    rounds: () => total("rounds"),
     restarts: () => total("watchdogRestarts"),
     stop: () => sweeping.stop(),
     async [Symbol.asyncDispose]() {
