@@ -1,18 +1,21 @@
-// The health-monitor process: wires probes, job schedulers, watchdog and ledger together. It starts without Redis and
+// The health-monitor process: wires probing, discovery and notifications to the ledger. It starts without Redis and
 // without a configuration, and is ready when it has both.
-import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { Member } from "@evenkeel/core/wire/member.ts";
+import { createDiscoveryStore } from "@evenkeel/ledger/discovery-store.ts";
 import { createRedisLedger } from "@evenkeel/ledger/redis-ledger.ts";
+import { createRegistrations } from "@evenkeel/ledger/registrations.ts";
 import { createAdminServer, listenAdmin } from "@evenkeel/runtime/admin-server.ts";
-import { watchConfig } from "@evenkeel/runtime/config-watch.ts";
 import { readEnvironment } from "@evenkeel/runtime/environment.ts";
-import { subscribeEvents } from "@evenkeel/runtime/event-bus.ts";
 import { reportReady, runService, type Service } from "@evenkeel/runtime/life-cycle.ts";
 import { createLog } from "@evenkeel/runtime/log.ts";
 import { createMetrics } from "@evenkeel/runtime/metrics.ts";
-import { announceMember, memberId } from "@evenkeel/runtime/presence.ts";
+import { announcedAgoMs, announceMember, memberId } from "@evenkeel/runtime/presence.ts";
 import { openBlocking, openRedis, openSubscriber } from "@evenkeel/runtime/redis.ts";
+import { startDiscovery } from "./discovery/discovery.ts";
+import { createDiscoveryMetrics } from "./discovery/metrics.ts";
+import { followCluster } from "./following.ts";
 import { createMonitorMetrics } from "./metrics.ts";
+import { startNotifications } from "./notifications/notifications.ts";
 import { startSweeping } from "./sweep/sweeping.ts";
 
 const STOP_DEADLINE_MS = 10_000;
@@ -26,26 +29,32 @@ async function start(): Promise<Service> {
   const metrics = createMetrics();
   const redis = openRedis({ url, name: id }, log);
 
+  const ledger = createRedisLedger({ redis, prefix });
+  const openBlockingFor = (what: string) => () => openBlocking({ url, name: `${id}:${what}` }, log);
+
   const sweeping = startSweeping({
-    redis,
-    openBlocking: () => openBlocking({ url, name: `${id}:sweeps` }, log),
-    prefix,
-    id,
-    ledger: createRedisLedger({ redis, prefix }),
-    metrics: createMonitorMetrics(metrics),
-    log,
+    ...{ redis, prefix, id, ledger, log, metrics: createMonitorMetrics(metrics) },
+    openBlocking: openBlockingFor("sweeps"),
   });
-  const config = watchConfig(redis, prefix, log, ({ document }) =>
-    sweeping.configure(resolveConfig(document).pools),
-  );
-  const events = subscribeEvents(openSubscriber({ url, name: `${id}:events` }, log), prefix, {
-    onEvent: (event) => event.type === "config" && config.refresh(),
-    onGap: () => config.refresh(),
+  const discovery = startDiscovery({
+    ...{ id, log, metrics: createDiscoveryMetrics(metrics) },
+    store: createDiscoveryStore({ redis, prefix }),
+    registrations: createRegistrations({ redis, prefix }),
+    schedulerAgoMs: () => announcedAgoMs(redis, prefix, "scheduler"),
+  });
+  const notifications = startNotifications({
+    ...{ redis, prefix, ledger, metrics, log },
+    openBlocking: openBlockingFor("notifications"),
+    isLeading: () => discovery.leading,
+  });
+  const following = followCluster({
+    ...{ redis, prefix, log, sweeping, discovery, notifications },
+    subscriber: openSubscriber({ url, name: `${id}:events` }, log),
   });
   const admin = createAdminServer({
     registry: metrics.registry,
     notReady: () =>
-      redis.status !== "ready" ? "redis unreachable" : config.current ? null : "no configuration",
+      redis.status !== "ready" ? "redis unreachable" : following.current ? null : "no configuration",
   });
   const adminUrl = await listenAdmin(admin, environment);
   const member: Member = { role, id, adminUrl, pid: process.pid, startedAtMs: Date.now() };
@@ -57,9 +66,8 @@ async function start(): Promise<Service> {
     log,
     stopDeadlineMs: STOP_DEADLINE_MS,
     async stop() {
-      events.close();
-      config.close();
-      await sweeping.stop();
+      following.close();
+      await Promise.all([sweeping.stop(), discovery.stop(), notifications.stop()]);
       await presence.leave();
       await admin.close();
       redis.disconnect();
