@@ -3,13 +3,19 @@
 const STATUS = {
   invalid_request: 400,
   invalid_config: 400,
+  registration_not_allowed: 403,
+  forbidden_address: 403,
   unknown_pool: 404,
   unknown_backend: 404,
   unknown_route: 404,
+  unknown_letter: 404,
+  unknown_registration: 404,
   no_config: 404,
   conflict: 409,
+  already_taken: 409,
   version_mismatch: 412,
   upgrade_required: 426,
+  pool_full: 429,
   overloaded: 503,
   redis_unavailable: 503,
 } as const;
@@ -21,22 +27,27 @@ export interface ConfigProblem {
   message: string;
 }
 
+interface Details {
+  cause?: unknown;
+  problems?: readonly ConfigProblem[];
+  at?: string;
+}
+
 export class SchedulerError extends Error {
   override name = "SchedulerError";
   readonly code: ErrorCode;
   readonly status: number;
   /** `invalid_config` only. */
   readonly problems: readonly ConfigProblem[] | undefined;
+  /** JSON pointer into the request, where one place is at fault. */
+  readonly at: string | undefined;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    { cause, problems }: { cause?: unknown; problems?: readonly ConfigProblem[] } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, { cause, problems, at }: Details = {}) {
     super(message, { cause });
     this.code = code;
     this.status = STATUS[code];
     this.problems = problems;
+    this.at = at;
   }
 }
 

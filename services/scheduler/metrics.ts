@@ -14,6 +14,8 @@ export interface SchedulerMetrics {
   observer: BatchObserver;
   /** @param pools all there are: the metrics of others end */
   onReconciled(configVersion: number, pools: readonly string[]): void;
+  /** @param result `taken`, or the code it was refused with */
+  onRegistration(result: string): void;
 }
 
 /** @param decisions the connection that decisions are made over */
@@ -37,6 +39,11 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
   const errors = metrics.counter(
     "evenkeel_scheduler_ledger_errors_total",
     "Ledger calls of the decision path that Redis failed",
+  );
+  const registrations = metrics.counter(
+    "evenkeel_scheduler_registrations_total",
+    "Registrations and renewals of backends, by result: taken, or the code of the refusal",
+    ["result"],
   );
   const up = metrics.gauge("evenkeel_redis_up", "1 while the connection for decisions stands");
   const version = metrics.gauge("evenkeel_config_version", "Version of the configuration in use");
@@ -74,5 +81,6 @@ export function createSchedulerMetrics(decisions: Redis, log: Log): SchedulerMet
       }
       known = there;
     },
+    onRegistration: (result) => registrations.inc({ result }),
   };
 }

@@ -10,7 +10,7 @@ import {
   settleBody,
   startApi,
 } from "../test-support/api-scene.ts";
-import { EPOCH } from "../test-support/memory-config-store.ts";
+import { EPOCH, stored } from "../test-support/memory-config-store.ts";
 
 async function scene(options?: SceneOptions): Promise<ApiScene> {
   const started = await startApi(options);
@@ -19,7 +19,7 @@ async function scene(options?: SceneOptions): Promise<ApiScene> {
 }
 
 const poolOf = ({ configs }: ApiScene, name: string) =>
-  configs.applied?.document.pools.find((pool) => pool.name === name);
+  configs.applied?.written.pools.find((pool) => pool.name === name);
 
 describe("reading", () => {
   it("shows a pool with its backends' state", async () => {
@@ -102,16 +102,16 @@ describe("changing the configuration", () => {
     const { body } = await s.ask("GET", "/v1/pools/shop");
     expect(body.backends[2]).toMatchObject({ id: "shop-3", url: "http://127.0.0.1:9005", weight: 3 });
     expect((await s.ask("DELETE", path)).status).toBe(200);
-    expect(s.configs.applied?.document).toEqual(CONFIG);
+    expect(s.configs.applied?.written).toEqual(CONFIG);
   });
 
   it("adds, replaces and removes a route", async () => {
     const s = await scene();
     const route = { match: { path: "/new" }, proxy: "dynamic", pool: "spare" };
     expect((await s.ask("PUT", "/v1/routes/new", route)).status).toBe(200);
-    expect(s.configs.applied?.document.routes[2]).toEqual({ name: "new", ...route });
+    expect(s.configs.applied?.written.routes[2]).toEqual({ name: "new", ...route });
     expect((await s.ask("DELETE", "/v1/routes/new")).status).toBe(200);
-    expect(s.configs.applied?.document).toEqual(CONFIG);
+    expect(s.configs.applied?.written).toEqual(CONFIG);
   });
 
   it("replaces the whole configuration, also where there was none", async () => {
@@ -135,17 +135,17 @@ describe("changing the configuration", () => {
     s.configs.beforeApply = () => {
       s.configs.beforeApply = () => {};
       const document = { ...CONFIG, debugHeaders: true };
-      s.configs.applied = { version: EPOCH + 1, seeded: false, document };
+      s.configs.applied = stored(document, EPOCH + 1);
     };
     const answer = await s.ask("DELETE", "/v1/pools/spare");
     expect(answer.body).toEqual({ version: EPOCH + 2 });
-    expect(s.configs.applied?.document.debugHeaders).toBe(true);
+    expect(s.configs.applied?.written.debugHeaders).toBe(true);
   });
 
   it("gives up with 409 when others are always faster", async () => {
     const s = await scene();
     s.configs.beforeApply = () => {
-      if (s.configs.applied) s.configs.applied.version += 1;
+      if (s.configs.applied) s.configs.applied.documentVersion += 1;
     };
     const answer = await s.ask("DELETE", "/v1/pools/spare");
     expect(answer).toMatchObject({ status: 409, body: { code: "conflict" } });
@@ -250,7 +250,7 @@ describe("refusing", () => {
     const answer = await s.ask(...request);
     expect(answer.status).toBe(status);
     expect(answer.body.error).toMatch(/\w/);
-    expect(s.configs.applied).toMatchObject({ version: EPOCH, document: CONFIG });
+    expect(s.configs.applied).toMatchObject({ version: EPOCH, written: CONFIG });
     const { body } = await s.ask("GET", "/v1/pools/shop");
     expect(body).toEqual(shownPool((await s.model.read("shop")) as PoolState));
     expect((await s.ask("GET", "/healthz")).status).toBe(200);

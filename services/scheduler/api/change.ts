@@ -1,16 +1,17 @@
 // Changes of the configuration. Each makes a whole new document from the applied one, judged by the same rules as
 // `evenkeel check`, and replaces exactly the version it was made from: nothing is half applied, nothing overwritten
-// unseen.
+// unseen. What was found at run time is no part of it: backends come and go without disturbing anyone's change.
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import { validateConfig } from "@evenkeel/core/config/validate.ts";
 import type { ConfigStore } from "@evenkeel/ledger/config-store.ts";
-import type { AppliedConfig } from "@evenkeel/runtime/config-watch.ts";
+import type { StoredConfig } from "@evenkeel/runtime/config-watch.ts";
 import { SchedulerError, viaRedis } from "../errors.ts";
 
 /** Tries before a change gives up against others made at the same time. */
 const ATTEMPTS_MAX = 8;
 
 export interface Changed {
+  /** Of the document. */
   version: number;
 }
 
@@ -19,7 +20,7 @@ export type Edit = (document: ConfigDocument) => unknown;
 
 export interface ChangeConfig {
   /** @throws SchedulerError `no_config` or `redis_unavailable` */
-  read(): Promise<AppliedConfig>;
+  read(): Promise<StoredConfig>;
   /**
    * @param ifMatch the If-Match header: only this version may be changed
    * @throws SchedulerError whatever `edit` throws, `no_config`, `invalid_config`, `version_mismatch`, `conflict`
@@ -40,10 +41,10 @@ export function createChangeConfig({ configs, reconcile }: ChangeOptions): Chang
 
   const attempt = async (
     expected: number | null,
-    make: (applied: AppliedConfig | null) => unknown,
+    make: (applied: StoredConfig | null) => unknown,
   ): Promise<Changed | null> => {
     const applied = await viaRedis(configs.read());
-    const version = applied?.version ?? 0;
+    const version = applied?.documentVersion ?? 0;
     if (expected !== null && expected !== version) {
       throw new SchedulerError("version_mismatch", `version ${version} is applied, not ${expected}`);
     }
@@ -58,7 +59,7 @@ export function createChangeConfig({ configs, reconcile }: ChangeOptions): Chang
 
   const commit = async (
     ifMatch: string | undefined,
-    make: (applied: AppliedConfig | null) => unknown,
+    make: (applied: StoredConfig | null) => unknown,
   ): Promise<Changed> => {
     const expected = expectedVersion(ifMatch);
     // Puts back first what Redis may have lost, so that the change is made from it.
@@ -74,12 +75,12 @@ export function createChangeConfig({ configs, reconcile }: ChangeOptions): Chang
 
   return {
     read: async () => existing(await viaRedis(configs.read())),
-    edit: (ifMatch, edit) => commit(ifMatch, (applied) => edit(existing(applied).document)),
+    edit: (ifMatch, edit) => commit(ifMatch, (applied) => edit(existing(applied).written)),
     replace: (ifMatch, document) => commit(ifMatch, () => document),
   };
 }
 
-function existing(applied: AppliedConfig | null): AppliedConfig {
+function existing(applied: StoredConfig | null): StoredConfig {
   if (applied) return applied;
   throw new SchedulerError("no_config", "no configuration is applied; PUT one to /v1/config first");
 }

@@ -20,9 +20,9 @@ export function addConfig(server: FastifyInstance, change: ChangeConfig, guard: 
       },
     },
     async (_request, reply) => {
-      const { version, document } = await change.read();
-      reply.header("etag", `"${version}"`);
-      return { version, document };
+      const { documentVersion, written } = await change.read();
+      reply.header("etag", `"${documentVersion}"`);
+      return { version: documentVersion, document: written };
     },
   );
 

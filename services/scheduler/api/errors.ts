@@ -25,8 +25,8 @@ export function handleErrors(server: FastifyInstance, log: Log): void {
 
 function errorBody(error: FastifyError | SchedulerError): [number, ErrorBody] {
   if (error instanceof SchedulerError) {
-    const { status, message, code, problems } = error;
-    return [status, { error: message, code, ...(problems && { problems }) }];
+    const { status, message, code, problems, at } = error;
+    return [status, { error: message, code, ...(at !== undefined && { at }), ...(problems && { problems }) }];
   }
   if (error.validation) {
     return [400, { error: error.message, code: "invalid_request", at: faultyPlace(error.validation[0]) }];

@@ -18,14 +18,20 @@ describe("the OpenAPI document", () => {
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
     expect(operations.toSorted()).toEqual([
+      "delete /v1/notifications/dead/{id}",
       "delete /v1/pools/{pool}",
       "delete /v1/pools/{pool}/backends/{id}",
+      "delete /v1/pools/{pool}/registrations/{id}",
       "delete /v1/routes/{name}",
       "get /v1/config",
+      "get /v1/events",
       "get /v1/members",
+      "get /v1/notifications/dead",
       "get /v1/pools",
       "get /v1/pools/{pool}",
+      "get /v1/pools/{pool}/registrations",
       "get /v1/settle",
+      "post /v1/notifications/dead/{id}/retry",
       "post /v1/pools/{pool}/backends/{id}/activate",
       "post /v1/pools/{pool}/backends/{id}/disable",
       "post /v1/pools/{pool}/backends/{id}/drain",
@@ -33,6 +39,7 @@ describe("the OpenAPI document", () => {
       "put /v1/config",
       "put /v1/pools/{pool}",
       "put /v1/pools/{pool}/backends/{id}",
+      "put /v1/pools/{pool}/registrations/{id}",
       "put /v1/routes/{name}",
     ]);
   });

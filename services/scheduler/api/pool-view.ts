@@ -38,7 +38,7 @@ export function createPoolView({ ledger, configs, restore }: PoolViewOptions): P
   return {
     read,
     async list() {
-      const names = (await viaRedis(configs.read()))?.document.pools.map(({ name }) => name) ?? [];
+      const names = (await viaRedis(configs.read()))?.written.pools.map(({ name }) => name) ?? [];
       const states: (ShownPool | null)[] = [];
       for (let i = 0; i < names.length; i += READ_AT_ONCE) {
         states.push(...(await Promise.all(names.slice(i, i + READ_AT_ONCE).map(readIfThere))));

@@ -66,7 +66,7 @@ describe("how a pool is scheduled", () => {
       (problem: { path: string }) => problem.path === `/pools/3${path}`,
     );
     expect(found[0]?.message, JSON.stringify(answer.body.problems)).toContain(reason);
-    expect(scene.configs.applied).toMatchObject({ version: EPOCH, document: CONFIG });
+    expect(scene.configs.applied).toMatchObject({ version: EPOCH, written: CONFIG });
   });
 
   it("is refused with a zone without a distance, naming the pair", async () => {

@@ -1,6 +1,7 @@
 // What the API says of itself: parameters that are checked, and shapes of answers for the OpenAPI document. Answers
 // are never checked while serving; a test holds them to these shapes.
 import { BackendSchema, NAME_PATTERN, POLICIES } from "@evenkeel/core/config/schema.ts";
+import { EVENT_TYPES } from "@evenkeel/core/wire/shown-event.ts";
 import Type, { type TSchema } from "typebox";
 
 const Name = Type.String({ pattern: NAME_PATTERN });
@@ -44,6 +45,18 @@ export const BackendStateSchema = Type.Object({
   reason: Type.Enum(["initial", "probe", "traffic", "probation"]),
   sinceMs: Type.Integer({ description: "When health last changed, ms since the epoch" }),
   mode: Type.Enum(["active", "draining", "disabled"]),
+  detail: Nullable(Type.String({ description: "What was seen last: `status 503`, `3 failures in a row`" })),
+  ejections: Type.Integer({ minimum: 0, description: "How often it left lately" }),
+  returnsMs: Nullable(
+    Type.Integer({ description: "Before this good probes do not bring it back; null: they may at any time" }),
+  ),
+  probedMs: Nullable(Type.Integer({ description: "When the last probe that counted was due" })),
+  agent: Nullable(
+    Type.Object(
+      { weightPercent: Type.Integer({ minimum: 0, maximum: 100 }), drain: Type.Boolean() },
+      { description: "What its agent asked for last" },
+    ),
+  ),
   ready: Type.Boolean(),
   ewmaMs: Nullable(
     Type.Number({ description: "Time to first byte over the last seconds, failures charged as slow" }),
@@ -98,6 +111,54 @@ export const MemberListSchema = Type.Object({
       startedAtMs: Type.Integer(),
     }),
   ),
+});
+
+export const ShownEventsSchema = Type.Object({
+  events: Type.Array(
+    Type.Object({
+      id: Type.String({ description: "pool/id in the pool's log" }),
+      pool: Name,
+      version: Type.Integer({ description: "Of the pool, then" }),
+      atMs: Type.Integer({ description: "By Redis's clock, ms since the epoch" }),
+      type: Type.Enum([...EVENT_TYPES]),
+      backend: Type.Optional(Type.String({ description: "Of health, mode, agent" })),
+      from: Type.Optional(Type.String({ description: "Of health, mode" })),
+      to: Type.Optional(Type.String({ description: "Of health, mode" })),
+      reason: Type.Optional(Type.String({ description: "Of health" })),
+      detail: Type.Optional(Nullable(Type.String({ description: "Of health: what was seen" }))),
+      ejections: Type.Optional(Type.Integer({ description: "Of health: how often it left lately" })),
+      weightPercent: Type.Optional(Type.Integer({ description: "Of agent" })),
+      drain: Type.Optional(Type.Boolean({ description: "Of agent" })),
+      on: Type.Optional(Type.Boolean({ description: "Of panic: it begins, or is over" })),
+      configVersion: Type.Optional(Type.Integer({ description: "Of members" })),
+      joined: Type.Optional(Type.Array(Type.String(), { description: "Of members: some of them" })),
+      left: Type.Optional(Type.Array(Type.String(), { description: "Of members: some of them" })),
+      size: Type.Optional(Type.Integer({ description: "Of members: backends now" })),
+    }),
+  ),
+  cursor: Type.String({ description: "For `after` of the next request; opaque" }),
+  more: Type.Boolean({ description: "There is more already" }),
+  unread: Type.Optional(
+    Type.Array(Name, {
+      description: "Pools whose log could not be read just now; the cursor keeps their place",
+    }),
+  ),
+});
+
+export const DeadLettersSchema = Type.Object({
+  letters: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      webhook: Name,
+      event: Type.Object({ id: Type.String(), type: Type.Enum([...EVENT_TYPES]) }),
+      messageId: Type.String({ description: "`webhook-id`, the same with every attempt" }),
+      attempts: Type.Integer(),
+      reason: Type.String({ description: "Why the last attempt failed" }),
+      failedAtMs: Type.Integer(),
+    }),
+  ),
+  size: Type.Integer({ description: "Of all that are kept" }),
+  retrying: Type.Integer({ description: "To be sent again, but not yet queued" }),
 });
 
 /** The answers of a route, with how it may fail. */

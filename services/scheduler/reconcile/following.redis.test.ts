@@ -41,6 +41,7 @@ async function follower(prefix: string, seedFile = "") {
     prefix,
     configs,
     ledger,
+    hints: { changed: () => {}, gap: () => {} },
     seedFile,
     onReconciled,
     log,
@@ -102,7 +103,7 @@ describe("following the configuration in Redis", () => {
     await Promise.all(followers.map(({ first }) => first));
     const versions = followers.map((f) => f.versions);
     expect(new Set(versions.flat()).size).toBe(1);
-    expect((await followers[0]?.configs.read())?.document).toEqual(withPools("one"));
+    expect((await followers[0]?.configs.read())?.written).toEqual(withPools("one"));
   });
 
   it("says where a faulty seed is at fault, and applies nothing", async () => {
@@ -111,7 +112,7 @@ describe("following the configuration in Redis", () => {
     const { lacking, configs } = await follower(prefix, file);
     await expect.poll(lacking).toContain(`${file}:1:1 /listeners`);
     expect(lacking()).toMatch(/:3:\d+ /);
-    expect(await configs.version()).toBe(0);
+    expect((await configs.versions()).version).toBe(0);
   });
 
   it("puts configuration and pools back when Redis lost everything, as it last was and once", async () => {
@@ -126,7 +127,7 @@ describe("following the configuration in Redis", () => {
     await loseEverything(prefix);
     await Promise.all([a.reconcile(), b.reconcile()]);
     const restored = await a.configs.read();
-    expect(restored?.document).toEqual(withPools("changed"));
+    expect(restored?.written).toEqual(withPools("changed"));
     expect(restored?.version).toBeGreaterThan(changed);
     await expect
       .poll(() => [a.versions.at(-1), b.versions.at(-1)])
@@ -142,7 +143,7 @@ describe("following the configuration in Redis", () => {
     await first;
     await loseEverything(prefix);
     await expect.poll(() => versions.length, { timeout: 5_000 }).toBe(2);
-    expect((await configs.read())?.document).toEqual(withPools("one"));
+    expect((await configs.read())?.written).toEqual(withPools("one"));
   });
 
   it("restores a single lost pool when a settle finds it missing", async () => {

@@ -14,6 +14,8 @@ export interface FollowOptions {
   prefix: string;
   configs: ConfigStore;
   ledger: Ledger;
+  /** Hears of pools that changed, and of gaps in what was heard. */
+  hints: { changed(pool: string): void; gap(): void };
   /** Name of the file to start from, "" for none. */
   seedFile: string;
   onReconciled(configVersion: number, pools: readonly string[]): void;
@@ -21,7 +23,7 @@ export interface FollowOptions {
 }
 
 export function followConfig(options: FollowOptions): Reconciler {
-  const { redis, prefix, configs, ledger, seedFile, onReconciled, log } = options;
+  const { redis, prefix, configs, ledger, hints, seedFile, onReconciled, log } = options;
   const reconciler = createReconciler({
     configs,
     ledger,
@@ -38,8 +40,14 @@ export function followConfig(options: FollowOptions): Reconciler {
   const { trigger } = reconciler;
   redis.on("ready", trigger);
   const bus = subscribeEvents(options.events, prefix, {
-    onEvent: (event) => event.type === "config" && trigger(),
-    onGap: trigger,
+    onEvent(event) {
+      if (event.type === "config") trigger();
+      if (event.type === "pool") hints.changed(event.pool);
+    },
+    onGap() {
+      trigger();
+      hints.gap();
+    },
   });
   return {
     ...reconciler,

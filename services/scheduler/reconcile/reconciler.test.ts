@@ -1,11 +1,12 @@
 import type { ConfigDocument, PoolDocument } from "@evenkeel/core/config/schema.ts";
 import type { PoolFacts } from "@evenkeel/core/ledger/ledger.ts";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { CONFIG } from "../test-support/api-scene.ts";
 import {
   createMemoryConfigStore,
   EPOCH,
   type MemoryConfigStore,
+  stored,
 } from "../test-support/memory-config-store.ts";
 import { createReconciler } from "./reconciler.ts";
 
@@ -106,7 +107,7 @@ describe("the reconciler", () => {
   it("takes what another scheduler seeded first", async () => {
     const s = scene(async () => withPools("mine"));
     s.configs.beforeApply = () => {
-      s.configs.applied = { version: EPOCH, seeded: true, document: withPools("theirs") };
+      s.configs.applied = stored(withPools("theirs"), EPOCH, { seeded: true });
     };
     await s.reconcile();
     expect([...s.pools.keys()]).toEqual(["theirs"]);
@@ -127,10 +128,10 @@ describe("the reconciler", () => {
 
   it.each([
     ["all of it", null],
-    ["the last changes", { version: EPOCH, seeded: true, document: withPools("old") }],
+    ["the last changes", stored(withPools("old"), EPOCH, { seeded: true })],
     [
       "all of it, and another scheduler planted its seed",
-      { version: 9 * EPOCH, seeded: true, document: withPools("seed") },
+      stored(withPools("seed"), 9 * EPOCH, { seeded: true }),
     ],
   ])("puts the known configuration back, under a later version, when the store lost %s", async (_, left) => {
     const s = scene(async () => withPools("seed"));
@@ -141,11 +142,9 @@ describe("the reconciler", () => {
     s.pools.clear();
     await s.reconcile();
     const lastSeen = Math.max(EPOCH + 1, left?.version ?? 0);
-    expect(s.configs.applied).toEqual({
-      version: lastSeen + 1,
-      seeded: false,
-      document: withPools("changed"),
-    });
+    expect(s.configs.applied).toMatchObject(
+      stored(withPools("changed"), lastSeen + 1, { documentVersion: EPOCH + 1 }),
+    );
     expect(s.pools.get("changed")?.configVersion).toBe(lastSeen + 1);
   });
 
@@ -174,7 +173,7 @@ describe("the reconciler", () => {
     const s = scene();
     await s.configs.apply(withPools("a"), 0);
     await s.reconcile();
-    s.configs.applied = { version: EPOCH + 5, seeded: false, document: null as unknown as ConfigDocument };
+    s.configs.applied = stored(null as unknown as ConfigDocument, EPOCH + 5);
     await expect(s.reconcile()).rejects.toThrow(`configuration ${EPOCH + 5} is not understood`);
     expect([...s.pools.keys()]).toEqual(["a"]);
     await s.configs.apply(withPools("b"), EPOCH + 5);
@@ -197,13 +196,116 @@ describe("the reconciler", () => {
   it("runs a whole pass after every call, one for all that come during another", async () => {
     const s = scene();
     let passes = 0;
-    const { version } = s.configs;
-    s.configs.version = () => {
+    const { versions } = s.configs;
+    s.configs.versions = () => {
       passes += 1;
-      return version();
+      return versions();
     };
     const early = s.reconcile();
     await Promise.all([early, s.reconcile(), s.reconcile(), s.reconcile()]);
     expect(passes).toBe(2);
+  });
+});
+
+const FOUND = { shop: { file: [{ id: "found-1", url: "http://127.0.0.1:9009" }] } };
+const SHOP: ConfigDocument = {
+  ...CONFIG,
+  routes: [],
+  pools: [{ name: "shop", backends: [], discovery: { file: { path: "shop.yaml" } } }],
+};
+
+describe("the reconciler, with backends that were found", () => {
+  const idsIn = (pools: Map<string, PoolFacts>) => pools.get("shop")?.backends.map(({ id }) => id);
+
+  it("puts them into the ledger with those that are configured, and takes them out again", async () => {
+    const s = scene();
+    s.configs.applied = stored(SHOP, EPOCH, { discovered: FOUND });
+    await s.reconcile();
+    expect(idsIn(s.pools)).toEqual(["found-1"]);
+    s.configs.applied = stored(SHOP, EPOCH, { version: EPOCH + 1, discovered: {} });
+    await s.reconcile();
+    expect(idsIn(s.pools)).toEqual([]);
+    expect(s.versions).toEqual([EPOCH, EPOCH + 1]);
+  });
+
+  it.each([
+    ["everything", null],
+    ["the last finds", stored(SHOP, EPOCH)],
+    ["the last change and the last finds", stored(withPools("old"), EPOCH - 1)],
+  ])("puts what was written and found back when the store lost %s", async (_what, left) => {
+    const s = scene();
+    s.configs.applied = stored(SHOP, EPOCH, { version: EPOCH + 5, discovered: FOUND });
+    await s.reconcile();
+    s.configs.applied = left;
+    await s.reconcile();
+    expect(s.configs.applied).toEqual(stored(SHOP, EPOCH, { version: EPOCH + 6, discovered: FOUND }));
+    expect(idsIn(s.pools)).toEqual(["found-1"]);
+  });
+
+  it("puts back what was written alone where finds were published after the loss", async () => {
+    const s = scene();
+    s.configs.applied = stored(SHOP, EPOCH + 5, { discovered: {} });
+    await s.reconcile();
+    s.configs.applied = stored(withPools("old"), EPOCH, { version: EPOCH + 90, discovered: FOUND });
+    await s.reconcile();
+    expect(s.configs.applied).toEqual(stored(SHOP, EPOCH + 5, { version: EPOCH + 91, discovered: FOUND }));
+    expect(idsIn(s.pools)).toEqual(["found-1"]);
+  });
+
+  const two = (foundInA: number): MemoryConfigStore["applied"] => {
+    const discovery = { file: { path: "x" } };
+    const pools: PoolDocument[] = ["a", "b"].map((name) => ({ name, backends: [], discovery }));
+    const file = [{ id: "found", url: `http://127.0.0.1:${9_000 + foundInA}` }];
+    const more = { version: EPOCH + foundInA, discovered: { a: { file } } };
+    return stored({ ...CONFIG, routes: [], pools }, EPOCH, more);
+  };
+
+  it("passes over pools in which nothing changed, and writes them all the same after a while", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const s = scene();
+    s.configs.applied = two(1);
+    await s.reconcile();
+    expect(s.ledger.configures).toBe(2);
+    s.configs.applied = two(2);
+    await s.reconcile();
+    expect(s.ledger.configures).toBe(3);
+    expect(s.pools.get("a")?.backends[0]?.url).toBe("http://127.0.0.1:9002");
+    await s.reconcile();
+    expect(s.ledger.configures).toBe(3);
+    vi.advanceTimersByTime(10_000);
+    await s.reconcile();
+    await s.reconcile();
+    expect(s.ledger.configures).toBe(5);
+    expect(s.pools.get("b")?.configVersion).toBe(EPOCH + 2);
+    vi.advanceTimersByTime(30_000);
+    await s.reconcile();
+    expect(s.ledger.configures).toBe(5);
+    expect(s.versions).toEqual([EPOCH + 1, EPOCH + 2]);
+  });
+
+  it("writes all pools where the document changed, or something was lost", async () => {
+    const s = scene();
+    s.configs.applied = two(1);
+    await s.reconcile();
+    await s.configs.apply({ ...(two(1)?.written as ConfigDocument), debugHeaders: true }, null);
+    await s.reconcile();
+    expect(s.ledger.configures).toBe(4);
+    s.configs.applied = null;
+    s.pools.clear();
+    await s.reconcile();
+    expect([...s.pools.keys()]).toEqual(["a", "b"]);
+  });
+
+  it("goes on where a write failed", async () => {
+    const s = scene();
+    s.configs.applied = two(1);
+    await s.reconcile();
+    s.configs.applied = two(2);
+    s.ledger.down = new Error("Command timed out");
+    await expect(s.reconcile()).rejects.toThrow("timed out");
+    s.ledger.down = null;
+    await s.reconcile();
+    expect(s.pools.get("a")?.backends[0]?.url).toBe("http://127.0.0.1:9002");
   });
 });

@@ -1,18 +1,19 @@
 // Keeps the ledger's pools equal to the applied configuration, and the applied configuration in existence: it is
 // seeded when there is none yet and put back when Redis lost it. Every step may be repeated and any number of
 // schedulers take it at once, so nobody has to be elected.
-import { resolveConfig } from "@evenkeel/core/config/resolve.ts";
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
-import { validateConfig } from "@evenkeel/core/config/validate.ts";
 import type { Ledger } from "@evenkeel/core/ledger/ledger.ts";
 import type { ConfigStore } from "@evenkeel/ledger/config-store.ts";
-import type { AppliedConfig } from "@evenkeel/runtime/config-watch.ts";
-import { poolFacts } from "./facts.ts";
+import { type AppliedConfig, type StoredConfig, understand } from "@evenkeel/runtime/config-watch.ts";
 import type { Restore } from "./known-pool.ts";
+import { createPoolWriter } from "./pool-writer.ts";
 
 const INTERVAL_MS = 1_000;
-/** Pools configured at the same time: fewer round trips, and decisions still get their turn in between. */
-const CONFIGURED_AT_ONCE = 16;
+/**
+ * Pools that were passed over are written too after this: a slower scheduler may have put one as it was in between, and
+ * have died of it.
+ */
+const WHOLE_INTERVAL_MS = 10_000;
 
 export interface ReconcilerOptions {
   configs: ConfigStore;
@@ -35,6 +36,8 @@ export interface Reconciler {
   /** As `reconcile`, for whoever cannot do anything about a failure. */
   trigger(): void;
   restore: Restore;
+  /** The newest configuration that was understood; null until the first. */
+  known(): AppliedConfig | null;
   close(): void;
 }
 
@@ -44,8 +47,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   let known: AppliedConfig | null = null;
   /** The one that the ledger was last made equal to. */
   let current: AppliedConfig | null = null;
-  /** Pools this process put into the ledger, and therefore has to take out. */
-  const configured = new Set<string>();
+  const writer = createPoolWriter(ledger);
+  /** All pools have to be written: Redis may have lost them, or it is time. */
+  let whole = true;
   const first = Promise.withResolvers<void>();
   let problem: string | null = null;
   /** A fault of the seed is reported but fails no pass: a configuration may come through the API instead. */
@@ -56,19 +60,26 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     problem = error?.message ?? null;
   };
 
-  const follow = async (): Promise<AppliedConfig | null> => {
+  const follow = async (): Promise<StoredConfig | null> => {
     seedFault = null;
-    const version = await configs.version();
-    if (known && version === known.version) return known;
-    if (known && version < known.version) await configs.apply(known.document, version, known.version);
-    else if (version === 0) await plant();
+    const applied = await configs.versions();
+    if (known && applied.version === known.version) return known;
+    if (known && isOlder(applied, known)) {
+      whole = true;
+      await putBack(known, applied);
+    } else if (applied.version === 0) await plant();
     // Where another scheduler was first, its configuration is read here.
     const next = await configs.read();
     if (!known || known.seeded || !next?.seeded) return next;
     // Redis lost what an operator had changed, and somebody who did not know it planted a seed.
-    await configs.apply(known.document, next.version, known.version);
+    whole = true;
+    await configs.restore(known, next.version, "all");
     return configs.read();
   };
+
+  /** What a monitor found after the loss is newer than what is known, though the document beside it is an older one. */
+  const putBack = (lost: AppliedConfig, applied: Versions) =>
+    configs.restore(lost, applied.version, applied.version < lost.version ? "all" : "written");
 
   const plant = async () => {
     const document = await seed().catch((error) => {
@@ -78,36 +89,29 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     if (document) await configs.seed(document);
   };
 
-  const configure = async ({ version, document }: AppliedConfig) => {
-    const { pools } = resolveConfig(document);
-    for (let i = 0; i < pools.length; i += CONFIGURED_AT_ONCE) {
-      const some = pools.slice(i, i + CONFIGURED_AT_ONCE);
-      await Promise.all(some.map((pool) => ledger.configure(poolFacts(pool, version))));
-    }
-    const wanted = new Set(pools.map(({ name }) => name));
-    for (const name of configured) {
-      if (wanted.has(name)) continue;
-      await ledger.remove(name, version);
-      configured.delete(name);
-    }
-    for (const name of wanted) configured.add(name);
+  const write = async (config: AppliedConfig) => {
+    const all = whole || config.documentVersion !== current?.documentVersion;
+    await writer.write(config, all ? "all" : "changed");
+    if (all) whole = false;
+    const isNew = config.version !== current?.version;
+    current = config;
+    first.resolve();
+    if (isNew) onReconciled(config);
   };
 
   const pass = async () => {
     const next = await follow();
-    if (next && next.version > (known?.version ?? 0)) known = understood(next);
-    if (known && known.version !== current?.version) {
-      await configure(known);
-      current = known;
-      first.resolve();
-      onReconciled(known);
-    }
+    if (next && next.version > (known?.version ?? 0)) known = understood(next, known);
+    if (known && (known.version !== current?.version || whole)) await write(known);
     report(seedFault);
   };
 
   const reconcile = oneAtATime(pass);
   const trigger = () => void reconcile().catch(report);
   const timer = setInterval(trigger, INTERVAL_MS);
+  const wholeTimer = setInterval(() => {
+    whole ||= writer.passedOver;
+  }, WHOLE_INTERVAL_MS);
 
   return {
     first: first.promise,
@@ -116,21 +120,27 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     trigger,
     async restore(name) {
       await reconcile();
-      const pool = known && resolveConfig(known.document).pools.find((p) => p.name === name);
-      if (!known || !pool) return false;
-      await ledger.configure(poolFacts(pool, known.version));
-      return true;
+      return known !== null && (await writer.writeOne(known, name));
     },
-    close: () => clearInterval(timer),
+    known: () => known,
+    close() {
+      clearInterval(timer);
+      clearInterval(wholeTimer);
+    },
   };
 }
 
+type Versions = Pick<StoredConfig, "version" | "documentVersion">;
+
+const isOlder = (applied: Versions, known: Versions): boolean =>
+  applied.version < known.version || applied.documentVersion < known.documentVersion;
+
 /** Written by a newer release, or by no scheduler, it may mean something else: it is never carried out, or put back. */
-function understood(config: AppliedConfig): AppliedConfig {
-  const validation = validateConfig(config.document);
-  if (validation.ok) return config;
-  const [{ path, message } = { path: "", message: "" }] = validation.problems;
-  throw new Error(`configuration ${config.version} is not understood: ${path} ${message}`);
+function understood(stored: StoredConfig, known: AppliedConfig | null): AppliedConfig {
+  const understanding = understand(stored, known);
+  if (understanding.ok) return understanding.config;
+  const [{ path, message } = { path: "", message: "" }] = understanding.problems;
+  throw new Error(`configuration ${stored.version} is not understood: ${path} ${message}`);
 }
 
 /** Each call is followed by a whole run of `act`; calls made while one is running share the next. */

@@ -9,8 +9,11 @@ import { createLog } from "@evenkeel/runtime/log.ts";
 import { createMetrics } from "@evenkeel/runtime/metrics.ts";
 import { createApi } from "../api/server.ts";
 import { createBatcher } from "../batching/batcher.ts";
+import { createLogTail } from "../events/tail.ts";
 import { createReconciler } from "../reconcile/reconciler.ts";
 import { createMemoryConfigStore } from "./memory-config-store.ts";
+import { createMemoryDeadLetters } from "./memory-dead-letters.ts";
+import { createMemoryRegistrations } from "./memory-registrations.ts";
 
 export const CONFIG: ConfigDocument = {
   listeners: [{ name: "web", protocol: "http", port: 8080 }],
@@ -45,6 +48,8 @@ export const MEMBER: Member = {
   startedAtMs: 1,
 };
 
+const NOW_MS = 1_700_000_000_000;
+
 export const settleBody = (more: Partial<SettleRequest> = {}): SettleRequest => ({
   gateway: "g1",
   seq: 1,
@@ -66,19 +71,25 @@ export interface Answer {
 
 export interface SceneOptions {
   token?: string;
+  registerToken?: string;
   config?: ConfigDocument | null;
+  members?: Member[];
   /** Stands between the API and the reference ledger. */
   wrap?: (ledger: Ledger) => Ledger;
 }
 
 export async function startApi({
   token = "",
+  registerToken = "",
   config = CONFIG,
+  members = [MEMBER],
   wrap = (ledger) => ledger,
 }: SceneOptions = {}) {
   const configs = createMemoryConfigStore();
   if (config) await configs.apply(config, 0);
-  const model = createModelLedger(() => 1_700_000_000_000);
+  const results: string[] = [];
+  const registrations = createMemoryRegistrations(() => NOW_MS);
+  const model = createModelLedger(() => NOW_MS);
   const ledger = wrap(model);
   const reconciler = createReconciler({
     configs,
@@ -88,17 +99,24 @@ export async function startApi({
     onProblem: () => {},
   });
   await reconciler.reconcile();
+  const tail = createLogTail({ ledger, configs });
+  const deadLetters = createMemoryDeadLetters();
   const observer = { calling: () => () => {}, decided: () => {}, failed: () => {} };
   const server = await createApi({
     registry: createMetrics().registry,
     notReady: reconciler.lacking,
     log: createLog("silent", { role: "scheduler", id: "test" }),
     token,
+    registerToken,
+    registrations,
+    onRegistration: (result) => results.push(result),
     batcher: createBatcher({ ledger, restore: reconciler.restore, observer }),
     ledger,
     configs,
     reconciler,
-    readMembers: async () => [MEMBER],
+    readMembers: async () => members,
+    tail,
+    deadLetters,
   });
   await server.listen({ host: "127.0.0.1", port: 0 });
   const { port } = server.server.address() as AddressInfo;
@@ -129,6 +147,11 @@ export async function startApi({
     settle: (pool: string, body: unknown) => ask("POST", `/v1/pools/${pool}/settle`, body),
     model,
     configs,
+    registrations,
+    /** Of all attempts to register that came so far. */
+    results,
+    tail,
+    deadLetters,
     async close() {
       reconciler.close();
       await server.close();
