@@ -63,7 +63,7 @@ export function createServing(options: ServingOptions): Serving {
   const cookies = followCookieSecret(env.EVENKEEL_COOKIE_SECRET, redis, prefix, log);
   const scheduling = createScheduling({
     ...{ gatewayId: id, schedulers: schedulers.urls, token: env.EVENKEEL_TOKEN },
-    ...{ clock, random, metrics, log },
+    ...{ clock, now, random, metrics, log },
   });
   const dataPath = createDataPath({
     ...{ scheduling, metrics, log, clock, random, bind, portOffset, drainGraceMs, drainDeadlineMs },

@@ -15,7 +15,7 @@ import type { Idle, IdleList } from "./idle-list.ts";
 import { type AddressAndPort, proxyHeader } from "./proxy-protocol.ts";
 import type { ListenerSeries, StreamResult } from "./report.ts";
 import { readBackend, reset, type Sides, tieBackend, tieClient } from "./sides.ts";
-import { type StreamDestination, type StreamSurroundings, wantOf } from "./surroundings.ts";
+import { acquireFor, type StreamDestination, type StreamSurroundings, wantOf } from "./surroundings.ts";
 
 /** Both sides are asked whether they are still there after this silence, in ms; the system repeats and gives up. */
 export const KEEP_ALIVE_MS = 60_000;
@@ -53,7 +53,9 @@ export class Stream implements Idle, Sides {
   readonly #accepted: Accepted;
   readonly #client: Socket;
   readonly #route: Route;
-  readonly #destination: StreamDestination;
+  /** Its budget pays for all attempts. */
+  readonly #home: StreamDestination;
+  #destination: StreamDestination;
   /** What came of the client before there was a backend to send it to: one read of the system at most. */
   #head: Buffer | null;
   #want: Want;
@@ -91,6 +93,7 @@ export class Stream implements Idle, Sides {
     this.#head = accepted.head;
     accepted.head = null; // kept no longer than needed
     this.#route = route;
+    this.#home = destination;
     this.#destination = destination;
     this.#want = wantOf(destination);
   }
@@ -103,11 +106,16 @@ export class Stream implements Idle, Sides {
   }
 
   #acquire(): void {
-    const { scheduling } = this.#around;
-    const { backend, proxy } = this.#route;
-    const pool = this.#destination.pool.name;
-    if (proxy === "static") this.#onPick(scheduling.hold(pool, backend as string));
-    else scheduling.acquire(pool, this.#want, (pick) => this.#onPick(pick));
+    acquireFor(this.#around, this.#destination, this.#want, (pick) => this.#onPick(pick));
+  }
+
+  /** @returns false where nobody else can take it */
+  #moveOn(): boolean {
+    const next = this.#destination.next?.() ?? null;
+    if (next === null) return false;
+    this.#destination = next;
+    this.#want = wantOf(next);
+    return true;
   }
 
   #onPick(pick: Pick | null): void {
@@ -116,7 +124,8 @@ export class Stream implements Idle, Sides {
       return;
     }
     if (pick === null) {
-      this.#giveUp(this.#attempts === 0 ? "no-backend" : "backend-refused", this.#fault);
+      if (this.#moveOn()) this.#acquire();
+      else this.#giveUp(this.#attempts === 0 ? "no-backend" : "backend-refused", this.#fault);
       return;
     }
     this.#pick = pick;
@@ -149,11 +158,13 @@ export class Stream implements Idle, Sides {
     const backend = connect({ host, port, allowHalfOpen: true, noDelay: true });
     this.#backend = backend;
     tieBackend(backend, this);
-    this.#timer = setTimeout(onConnectTimeout, this.#destination.pool.connectTimeoutMs, this);
+    // After this turn's input: a process that was held up does not blame the backend for it.
+    const { connectTimeoutMs } = this.#destination.pool;
+    this.#timer = setTimeout(setImmediate, connectTimeoutMs, onConnectTimeout, this, backend);
   }
 
-  onConnectTimeout(): void {
-    const late = this.#backend as Socket;
+  onConnectTimeout(late: Socket): void {
+    if (late !== this.#backend || !late.connecting) return;
     this.#backend = null; // what it says from now on is nobody's
     late.destroy();
     this.#connectFailed("connect-timeout", "it did not answer in time");
@@ -264,11 +275,17 @@ export class Stream implements Idle, Sides {
     if (fault === "exhausted") {
       this.#giveUp("gateway-exhausted", detail);
     } else if (this.#mayRetry()) {
-      this.#want = elsewhere(this.#want, this.#backendName as string);
+      this.#avoid(this.#destination.pool.name, this.#backendName as string);
       this.#acquire();
     } else {
       this.#giveUp("backend-refused", detail);
     }
+  }
+
+  /** Once the bound backend has failed it, others may have it. */
+  #avoid(pool: string, backend: string): void {
+    if (this.#destination.held !== null) this.#moveOn();
+    if (this.#destination.pool.name === pool) this.#want = elsewhere(this.#want, backend);
   }
 
   /** The first call of an attempt counts. */
@@ -279,8 +296,8 @@ export class Stream implements Idle, Sides {
 
   /** Nothing was sent, so nothing is done twice. */
   #mayRetry(): boolean {
-    const { pool, budget } = this.#destination;
-    if (this.#route.proxy === "static") return false;
+    const { pool, budget } = this.#home;
+    if (this.#destination.held !== null && this.#destination.next === null) return false;
     if (this.#attempts > Math.min(this.#route.retries, MAX_EXCLUDES)) return false;
     if (budget.spend()) {
       this.#around.retries.retried(pool.name);
@@ -343,4 +360,4 @@ export class Stream implements Idle, Sides {
   }
 }
 
-const onConnectTimeout = (stream: Stream): void => stream.onConnectTimeout();
+const onConnectTimeout = (stream: Stream, late: Socket): void => stream.onConnectTimeout(late);

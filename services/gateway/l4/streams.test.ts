@@ -48,10 +48,12 @@ async function start(config: Config, wants: { asked?: Want; prefer?: Want } = {}
     const [settings] = next.pools;
     const ask = wants.asked ? () => ({ ...wants.asked }) : null;
     const pool = { name: "p", settings, budget: createRetryBudget(() => 0), breakers: null, ask };
-    const rules = { reply: null, prefer: wants.prefer ?? null, destination: () => ({ pool, cookie: null }) };
-    streams.configure(next, (route: Route) =>
-      route.name === "unknown" ? null : (rules as unknown as RouteRules),
-    );
+    const destination = { pool, cookie: null, prefer: wants.prefer ?? null, next: null };
+    streams.configure(next, (route: Route) => {
+      if (route.name === "unknown" || route.reply !== null) return null;
+      const held = route.proxy === "static" ? route.backend : null;
+      return { reply: null, destination: () => ({ ...destination, held }) } as unknown as RouteRules;
+    });
   };
   configure(config);
   const server = await streams.openTcp(config.listeners[0] as Listener, 0);

@@ -4,6 +4,7 @@ import type { Config, Route } from "@evenkeel/core/config/resolve.ts";
 import { compileNetworks } from "../access/networks.ts";
 import type { Opener } from "../listeners/opened.ts";
 import type { Arrival } from "../proxy/arrival.ts";
+import type { Destination } from "../proxy/destinations.ts";
 import type { RouteRules } from "../proxy/route-rules.ts";
 import { compileStreamRoutes, type StreamRouter } from "./stream-router.ts";
 import type { StreamDestination, StreamSurroundings } from "./surroundings.ts";
@@ -66,9 +67,17 @@ function compileStreamRules(config: Config, rulesOf: StreamRules["rulesOf"]): St
 function destinationOf({ rulesOf }: StreamRules, route: Route, arrival: Arrival): StreamDestination | null {
   const rules = rulesOf(route);
   if (rules === null || rules.reply !== null) return null;
-  const pool = rules.destination(arrival)?.pool;
-  if (!pool) return null;
-  const asked = pool.ask?.(arrival) ?? null;
-  const want = asked && rules.prefer ? { ...asked, ...rules.prefer } : (asked ?? rules.prefer);
-  return { pool: pool.settings, budget: pool.budget, breakers: pool.breakers, want };
+  const destination = rules.destination(arrival);
+  return destination && streamDestination(destination, arrival);
 }
+
+function streamDestination({ pool, held, prefer, next }: Destination, arrival: Arrival): StreamDestination {
+  const asked = held === null ? (pool.ask?.(arrival) ?? null) : null;
+  const want = asked && prefer ? { ...asked, ...prefer } : (asked ?? prefer);
+  const { settings, budget, breakers } = pool;
+  const after = next && (() => followed(next(), arrival));
+  return { pool: settings, budget, breakers, want, held, next: after };
+}
+
+const followed = (next: Destination | null, arrival: Arrival): StreamDestination | null =>
+  next && streamDestination(next, arrival);

@@ -4,7 +4,7 @@ import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { Arrival } from "../proxy/arrival.ts";
 import type { Breakers } from "../proxy/breaker.ts";
 import type { RetryBudget } from "../proxy/retry-budget.ts";
-import { ANY_BACKEND, type Scheduling } from "../scheduling/scheduling.ts";
+import { ANY_BACKEND, type Pick as Picked, type Scheduling } from "../scheduling/scheduling.ts";
 import type { StreamReport } from "./report.ts";
 
 /** The pool that serves one connection or session, and what is asked of the scheduler for it. */
@@ -14,6 +14,10 @@ export interface StreamDestination {
   /** Null: every pick is tried. Only connections are held back: UDP does not tell whether anybody is there. */
   breakers: Pick<Breakers, "of"> | null;
   want: Want | null;
+  /** The one backend that is bound to serve it; null: any of the pool. */
+  held: string | null;
+  /** Where it goes when nobody here can take it; null: nowhere. */
+  next: (() => StreamDestination | null) | null;
 }
 
 export interface StreamSurroundings {
@@ -31,7 +35,18 @@ export interface StreamSurroundings {
   destination(route: Route, arrival: Arrival): StreamDestination | null;
 }
 
-/** What the scheduler is asked first; static routes never ask it. */
+/** Counts one in flight on a backend: the bound one, or whom the scheduler picks. */
+export function acquireFor(
+  { scheduling }: StreamSurroundings,
+  { pool, held }: StreamDestination,
+  want: Want,
+  done: (pick: Picked | null) => void,
+): void {
+  if (held !== null) done(scheduling.hold(pool.name, held));
+  else scheduling.acquire(pool.name, want, done);
+}
+
+/** What the scheduler is asked first; a bound backend is taken without asking. */
 export const wantOf = ({ want }: StreamDestination): Want => want ?? ANY_BACKEND;
 
 /** A connection in the form in which requests are known: what a pool asks of a request, it may ask of this. */

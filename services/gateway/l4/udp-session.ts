@@ -10,7 +10,7 @@ import type { Outcome, Pick } from "../scheduling/scheduling.ts";
 import { connectFault, detailOf } from "../upstream/faults.ts";
 import type { Idle, IdleList } from "./idle-list.ts";
 import type { Drop, ListenerSeries, StreamResult } from "./report.ts";
-import { type StreamDestination, type StreamSurroundings, wantOf } from "./surroundings.ts";
+import { acquireFor, type StreamDestination, type StreamSurroundings, wantOf } from "./surroundings.ts";
 
 /** Datagrams of one session that wait for its backend; more are dropped. */
 const MAX_WAITING = 16;
@@ -46,7 +46,7 @@ export class UdpSession implements Idle {
   readonly #listener: UdpSessionListener;
   readonly #client: UdpClient;
   readonly #route: Route;
-  readonly #destination: StreamDestination;
+  #destination: StreamDestination;
   readonly #sinceMs: number;
   #want: Want;
   #pick: Pick | null = null;
@@ -102,16 +102,25 @@ export class UdpSession implements Idle {
   }
 
   #acquire(): void {
-    const { scheduling } = this.#around;
-    const { backend, proxy } = this.#route;
-    const pool = this.#destination.pool.name;
-    if (proxy === "static") this.#onPick(scheduling.hold(pool, backend as string));
-    else scheduling.acquire(pool, this.#want, (pick) => this.#onPick(pick));
+    acquireFor(this.#around, this.#destination, this.#want, (pick) => this.#onPick(pick));
+  }
+
+  /** @returns false where nobody else can take it */
+  #moveOn(): boolean {
+    const next = this.#destination.next?.() ?? null;
+    if (next === null) return false;
+    this.#destination = next;
+    this.#want = wantOf(next);
+    return true;
   }
 
   #onPick(pick: Pick | null): void {
     if (this.#done) {
       if (pick) this.#around.scheduling.release(pick, "canceled", null);
+      return;
+    }
+    if (pick === null && this.#moveOn()) {
+      this.#acquire();
       return;
     }
     const address = pick && backendAddress(pick.url);
@@ -193,14 +202,21 @@ export class UdpSession implements Idle {
       return;
     }
     this.#release("failure");
-    const tried = (this.#want.exclude?.length ?? 0) + 1;
-    if (this.#route.proxy === "static" || tried > MAX_EXCLUDES) {
+    if (!this.#avoid(this.#destination.pool.name, this.#backendName as string)) {
       this.#dropWaiting("no-backend");
       this.end("backend-refused");
       return;
     }
-    this.#want = elsewhere(this.#want, this.#backendName as string);
     if (this.#waiting !== null) this.#acquire();
+  }
+
+  /** Once the bound backend has failed it, others may have it. @returns false where nobody is left to try */
+  #avoid(pool: string, backend: string): boolean {
+    if (this.#destination.held !== null && !this.#moveOn()) return false;
+    if (this.#destination.pool.name !== pool) return true;
+    if ((this.#want.exclude?.length ?? 0) >= MAX_EXCLUDES) return false;
+    this.#want = elsewhere(this.#want, backend);
+    return true;
   }
 
   #leave(socket: Socket): void {

@@ -5,7 +5,7 @@ import type { ResponseHead } from "../messages/message.ts";
 import type { BackendEvents, Fault, Outgoing, OutgoingRequest } from "../messages/outgoing.ts";
 import type { Outcome, Pick } from "../scheduling/scheduling.ts";
 import { attemptedBy, type Breaker, REFUSED } from "./breaker.ts";
-import { outcomeOf } from "./failure.ts";
+import type { Judge } from "./failure.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** What an answer says of its backend to the breaker. */
@@ -30,16 +30,25 @@ export class Attempt implements BackendEvents {
   /** The backend's, once its header section has come. */
   status = 0;
   readonly #around: Surroundings;
-  readonly #events: AttemptEvents;
+  #events: AttemptEvents;
   readonly #startedMs: number;
   #outgoing: Outgoing | null = null;
   /** Null: every pick is tried. */
   readonly #breaker: Breaker | null;
   #ticket = REFUSED;
   #released = false;
+  /** What a status says of the backend. */
+  readonly #judge: Judge;
 
-  constructor(around: Surroundings, events: AttemptEvents, pick: Pick, breaker: Breaker | null) {
+  constructor(
+    around: Surroundings,
+    events: AttemptEvents,
+    pick: Pick,
+    breaker: Breaker | null,
+    judge: Judge,
+  ) {
     this.#breaker = breaker;
+    this.#judge = judge;
     this.pick = pick;
     this.#around = around;
     this.#events = events;
@@ -78,6 +87,16 @@ export class Attempt implements BackendEvents {
     this.#outgoing?.resume();
   }
 
+  /** What still comes of it is for somebody else. */
+  divert(events: AttemptEvents): void {
+    this.#events = events;
+  }
+
+  /** Of the backend, once it has answered. */
+  get outcome(): Outcome {
+    return this.#judge(this.status);
+  }
+
   /** Nobody waits for it any more. */
   cancel(outcome: Outcome): void {
     this.#outgoing?.abort();
@@ -89,6 +108,7 @@ export class Attempt implements BackendEvents {
     if (this.#released) return;
     this.#released = true;
     this.#breaker?.ended(this.#ticket, this.status === 0 ? "unknown" : ENDED_BY[outcome]);
+    this.#ticket = REFUSED; // what is thrown away can still break off
     this.#around.scheduling.release(this.pick, outcome, this.ttfbMs);
   }
 
@@ -110,7 +130,7 @@ export class Attempt implements BackendEvents {
   /** What may last for hours must not keep a breaker half open; nor is the end of a tunnel an answer. */
   #noteHead({ status, tunnel }: ResponseHead): void {
     if (this.#breaker === null || !(tunnel || this.#breaker.state === "half-open")) return;
-    this.#breaker.ended(this.#ticket, ENDED_BY[outcomeOf(status)]);
+    this.#breaker.ended(this.#ticket, ENDED_BY[this.#judge(status)]);
     this.#ticket = REFUSED;
   }
 

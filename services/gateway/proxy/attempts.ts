@@ -1,12 +1,11 @@
 // The attempts of one request: one after another, and, where the pool hedges, for a while two beside each other, of
 // which the first to answer is the one that counts.
-import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
 import { ANY_BACKEND, type Outcome, type Pick } from "../scheduling/scheduling.ts";
 import { Attempt, type AttemptEvents } from "./attempt.ts";
 import { type Failure, HELD_BACK, SATURATED } from "./failure.ts";
 import type { Hedge } from "./hedging.ts";
-import type { PoolRules } from "./pool-rules.ts";
+import type { Placement } from "./placement.ts";
 import { elsewhere } from "./retry.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -22,7 +21,7 @@ export class Attempts {
   count = 0;
   readonly #around: Surroundings;
   readonly #events: AttemptEvents;
-  readonly #pool: PoolRules;
+  readonly #placement: Placement;
   /** Beside the current one, since that takes long. */
   #second: Attempt | null = null;
   #due: NodeJS.Timeout | null = null;
@@ -31,38 +30,41 @@ export class Attempts {
   #failed = false;
   #over = false;
 
-  constructor(around: Surroundings, events: AttemptEvents, pool: PoolRules) {
+  constructor(around: Surroundings, events: AttemptEvents, placement: Placement) {
     this.#around = around;
     this.#events = events;
-    this.#pool = pool;
+    this.#placement = placement;
   }
 
   /** @returns why nothing was sent; null: it is on its way */
-  begin(pick: Pick, request: OutgoingRequest): Failure | null {
+  begin(pick: Pick): Failure | null {
     const attempt = this.#open(pick);
     this.current = attempt;
-    const unsent = attempt.send(request);
+    const unsent = attempt.send(this.#placement.request);
     return unsent === null ? null : UNSENT[unsent];
   }
 
   #open(pick: Pick): Attempt {
     this.count += 1;
-    return new Attempt(this.#around, this.#events, pick, this.#pool.breakers?.of(pick.backend) ?? null);
+    const { breakers, outcomeOf } = this.#placement.destination.pool;
+    this.#placement.served = this.#placement.destination;
+    return new Attempt(this.#around, this.#events, pick, breakers?.of(pick.backend) ?? null, outcomeOf);
   }
 
   /** If the first takes longer than most, another backend is asked beside it, while the budget has room. */
-  hedge(hedge: Hedge, want: Want | null, request: OutgoingRequest): void {
+  hedge(hedge: Hedge): void {
     const delayMs = hedge.delayMs();
-    if (delayMs !== null) this.#due = setTimeout(() => this.#onDue(hedge, want, request), delayMs);
+    if (delayMs !== null) this.#due = setTimeout(() => this.#onDue(hedge), delayMs);
   }
 
   get #waiting(): boolean {
     return !this.#over && !this.#answered && !this.#failed && this.count === 1;
   }
 
-  #onDue(hedge: Hedge, want: Want | null, request: OutgoingRequest): void {
+  #onDue(hedge: Hedge): void {
     if (!this.#waiting || this.current === null || !hedge.spend()) return;
     const { backend, pool } = this.current.pick;
+    const { want, request } = this.#placement;
     this.#around.scheduling.acquire(pool, elsewhere(want ?? ANY_BACKEND, backend), (pick) => {
       if (pick === null) return;
       if (this.#waiting) this.#beginSecond(pick, request);
@@ -80,7 +82,7 @@ export class Attempts {
   /** It is the one that counts: the other one is given up. */
   answeredBy(attempt: Attempt): void {
     this.#answered = true;
-    this.#pool.hedge?.observe(attempt.ttfbMs as number);
+    this.#placement.served.pool.hedge?.observe(attempt.ttfbMs as number);
     const slower = attempt === this.current ? this.#second : this.current;
     if (slower !== null) this.drop(slower, "canceled");
   }

@@ -7,9 +7,10 @@ import { hasNoBody } from "../messages/message.ts";
 import type { ClientAddress, OutgoingRequest } from "../messages/outgoing.ts";
 import type { Pick, Scheduling } from "../scheduling/scheduling.ts";
 import type { Arrival } from "./arrival.ts";
+import type { Destination } from "./destinations.ts";
 import { requestFields } from "./request-fields.ts";
 import { responseFields } from "./response-fields.ts";
-import type { Destination, ProxiedRules } from "./route-rules.ts";
+import type { ProxiedRules } from "./route-rules.ts";
 
 /** Without its body. Null: the path cannot be rewritten as the route asks. */
 export function composeRequest(

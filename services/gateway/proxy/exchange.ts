@@ -1,37 +1,29 @@
 // One request and its answer: whose it is, who may, which backend, attempts, and what became of it. One object per
 // request, between the client's connection and the attempts. Whatever happens, each pick is released exactly once, and
 // the client is answered once or cut off.
-import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { Grant, Refusal } from "../access/access.ts";
 import type { Fields } from "../messages/fields.ts";
 import type { ClientEvents, Incoming } from "../messages/incoming.ts";
 import type { ResponseHead } from "../messages/message.ts";
-import type { Fault, OutgoingRequest } from "../messages/outgoing.ts";
-import { ANY_BACKEND, type Pick } from "../scheduling/scheduling.ts";
+import type { Fault } from "../messages/outgoing.ts";
+import type { Pick } from "../scheduling/scheduling.ts";
 import { answer, answerWith } from "./answer.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Attempt, AttemptEvents } from "./attempt.ts";
 import { Attempts } from "./attempts.ts";
-import { composeAnswer, composeRequest } from "./compose.ts";
-import {
-  type Failure,
-  failureOf,
-  NO_BACKEND,
-  NOT_REWRITTEN,
-  outcomeOf,
-  TOO_LARGE,
-  TOO_LONG,
-} from "./failure.ts";
+import { composeAnswer } from "./compose.ts";
+import { type Failure, failureOf, NO_BACKEND, notWanted, TOO_LARGE, TOO_LONG } from "./failure.ts";
 import { takeIn } from "./intake.ts";
 import { shadow } from "./mirror.ts";
-import type { PoolRules } from "./pool-rules.ts";
+import { type Placement, placeRequest } from "./placement.ts";
 import { CLIENT_ABORT } from "./report.ts";
 import { passedTrailers } from "./request-fields.ts";
 import { HIDING_NOTHING, responseFields } from "./response-fields.ts";
-import { elsewhere, mayHedge, mayRetry } from "./retry.ts";
-import type { Destination, ProxiedRules, RouteRules } from "./route-rules.ts";
+import { mayHedge } from "./retry.ts";
+import type { ProxiedRules, RouteRules } from "./route-rules.ts";
 import type { Rules } from "./rules.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { Withheld } from "./withheld.ts";
 
 /** Largest body that is read whole first: it can be sent again, and a slow client holds no place at a backend. */
 export const REPLAYABLE_BYTES = 64 * 1024;
@@ -50,24 +42,23 @@ class Exchange implements ClientEvents, AttemptEvents {
   readonly #rules: Rules;
   readonly #incoming: Incoming;
   readonly #startedMs: number;
-  #arrival: Arrival | null = null;
   #routeName: string | null = null;
   #maxBodyBytes = 0;
   /** Of a route that is proxied, once the request is admitted. */
   #route: ProxiedRules | null = null;
-  #destination: Destination | null = null;
+  /** Null until a pool was found. */
+  #placement: Placement | null = null;
   #grant: Grant | null = null;
   /** Of a small body, until it is whole; null when it is not collected. */
   #parts: Buffer[] | null = null;
   /** Bytes of the body that have come. */
   #received = 0;
-  /** What is asked of the scheduler; null on a static route. */
-  #want: Want | null = null;
-  #request: OutgoingRequest | null = null;
   /** Null until a pool was found. */
   #attempts: Attempts | null = null;
   /** The body has begun to go to a backend, so that it cannot go to another one. */
   #streaming = false;
+  /** The answer that goes to the client if there is nobody else to ask. */
+  #withheld: Withheld | null = null;
   /** Of the last attempt that failed. */
   #failure: Failure | null = null;
   #detail = "";
@@ -93,7 +84,6 @@ class Exchange implements ClientEvents, AttemptEvents {
       return;
     }
     const { arrival, route } = intake;
-    this.#arrival = arrival;
     this.#routeName = route.route.name;
     this.#maxBodyBytes = route.maxBodyBytes;
     const { bodyLength } = arrival.head;
@@ -133,18 +123,13 @@ class Exchange implements ClientEvents, AttemptEvents {
       return;
     }
     this.#route = route;
-    this.#destination = route.destination(arrival);
-    if (this.#destination === null) {
-      this.#refuse(NO_BACKEND);
+    const placement = placeRequest(this.#around, route, arrival, this.#grant);
+    if ("status" in placement) {
+      this.#refuse(placement);
       return;
     }
-    this.#request = composeRequest(arrival, route, this.#destination, this.#grant);
-    if (this.#request === null) {
-      this.#refuse(NOT_REWRITTEN);
-      return;
-    }
-    this.#attempts = new Attempts(this.#around, this, this.#destination.pool);
-    this.#destination.pool.budget.earn();
+    this.#placement = placement;
+    this.#attempts = new Attempts(this.#around, this, placement);
     const { bodyLength } = arrival.head;
     if (bodyLength > 0 && bodyLength <= Math.max(REPLAYABLE_BYTES, route.mirror?.maxBodyBytes ?? 0)) {
       this.#parts = [];
@@ -155,21 +140,13 @@ class Exchange implements ClientEvents, AttemptEvents {
   }
 
   #acquire(): void {
-    const { route } = this.#route as ProxiedRules;
-    const { pool } = this.#destination as Destination;
-    const { scheduling } = this.#around;
-    if (route.proxy === "static") {
-      this.#onPick(scheduling.hold(pool.name, route.backend as string));
-      return;
-    }
-    this.#want ??= this.#firstWant(pool);
-    scheduling.acquire(pool.name, this.#want, (pick) => this.#onPick(pick));
+    (this.#placement as Placement).acquire((pick) => this.#onPick(pick));
   }
 
-  #firstWant({ ask }: PoolRules): Want {
-    const { prefer } = this.#route as ProxiedRules;
-    const want = ask?.(this.#arrival as Arrival) ?? ANY_BACKEND;
-    return prefer === null ? want : { ...want, ...prefer };
+  #onNobody(): void {
+    if (this.#placement?.moveOn()) this.#acquire();
+    else if (this.#withheld === null) this.#refuse(this.#failure ?? NO_BACKEND);
+    else this.#withheld.passOn(this, (attempt, head) => this.#passOn(attempt, head));
   }
 
   #onPick(pick: Pick | null): void {
@@ -178,13 +155,15 @@ class Exchange implements ClientEvents, AttemptEvents {
       return;
     }
     if (pick === null) {
-      this.#refuse(this.#failure ?? NO_BACKEND);
+      this.#onNobody();
       return;
     }
+    this.#withheld?.discard();
+    this.#withheld = null;
     const attempts = this.#attempts as Attempts;
-    const request = this.#request as OutgoingRequest;
+    const { request, destination } = this.#placement as Placement;
     request.fresh = this.#failure?.again === "anywhere";
-    const unsent = attempts.begin(pick, request);
+    const unsent = attempts.begin(pick);
     if (unsent !== null) {
       this.#fail(attempts.current as Attempt, unsent);
       return;
@@ -192,8 +171,8 @@ class Exchange implements ClientEvents, AttemptEvents {
     if (attempts.count > 1) return;
     const route = this.#route as ProxiedRules;
     if (route.mirror !== null) shadow(this.#around, route.mirror, request);
-    const { hedge } = (this.#destination as Destination).pool;
-    if (hedge !== null && mayHedge(route, request)) attempts.hedge(hedge, this.#want, request);
+    const { hedge } = destination.pool;
+    if (hedge !== null && destination.held === null && mayHedge(request)) attempts.hedge(hedge);
   }
 
   onReady(): void {
@@ -205,18 +184,40 @@ class Exchange implements ClientEvents, AttemptEvents {
     this.#incoming.sendInterim(status, responseFields(fields, HIDING_NOTHING));
   }
 
-  onHead(attempt: Attempt, { status, reason, fields, bodyLength, tunnel }: ResponseHead): void {
+  onHead(attempt: Attempt, head: ResponseHead): void {
+    const retried = this.#route?.retryStatuses ?? null;
+    if (retried !== null && retried[head.status] === 1 && this.#repeat(attempt, head)) return;
+    this.#passOn(attempt, head);
+  }
+
+  /** @returns false where nobody else may be asked */
+  #repeat(attempt: Attempt, head: ResponseHead): boolean {
+    const failure = notWanted(head.status, attempt.outcome);
+    if (head.tunnel || this.#streaming) return false;
+    if (this.#attempts?.drop(attempt, failure.outcome)) {
+      this.#avoid(attempt, failure);
+      return true;
+    }
+    if (!this.#mayRetry(attempt, failure)) return false;
+    this.#withheld = new Withheld(attempt, head);
+    this.#avoid(attempt, failure);
+    this.#acquire();
+    return true;
+  }
+
+  #passOn(attempt: Attempt, { status, reason, fields, bodyLength, tunnel }: ResponseHead): void {
     const { pick } = attempt;
+    const { served, want } = this.#placement as Placement;
     this.#attempts?.answeredBy(attempt);
     this.#status = status;
     this.#tunnel = tunnel;
     const passed = composeAnswer(
       {
         ...{ method: this.#incoming.head.method, status, fields, tunnel, pick },
-        ...{ want: this.#want, shown: this.#rules.debugHeaders, grant: this.#grant },
+        ...{ want, shown: this.#rules.debugHeaders, grant: this.#grant },
       },
       this.#route as ProxiedRules,
-      this.#destination as Destination,
+      served,
       this.#around.scheduling,
     );
     this.#incoming.sendHead({ status, reason, fields: passed, bodyLength, tunnel });
@@ -240,7 +241,7 @@ class Exchange implements ClientEvents, AttemptEvents {
       this.#incoming.end(null);
       return;
     }
-    attempt.release(outcomeOf(this.#status));
+    attempt.release(attempt.outcome);
     this.#conclude(this.#status, null);
     this.#incoming.end(passedTrailers(trailers, NOTHING));
   }
@@ -298,7 +299,7 @@ class Exchange implements ClientEvents, AttemptEvents {
       return;
     }
     this.#parts = null;
-    const request = this.#request as OutgoingRequest;
+    const { request } = this.#placement as Placement;
     request.body = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
     this.#acquire();
   }
@@ -334,14 +335,9 @@ class Exchange implements ClientEvents, AttemptEvents {
 
   #fail(attempt: Attempt, failure: Failure): void {
     this.#failure = failure;
-    const attempted = {
-      attempts: this.#attempts?.count ?? 0,
-      sent: attempt.sent,
-      method: this.#incoming.head.method,
-      replayable: !this.#streaming,
-    };
+    const again = this.#mayRetry(attempt, failure);
     attempt.release(failure.outcome);
-    if (!mayRetry(this.#route as ProxiedRules, failure, attempted) || !this.#spendRetry(failure)) {
+    if (!again) {
       this.#refuse(failure);
       return;
     }
@@ -349,19 +345,19 @@ class Exchange implements ClientEvents, AttemptEvents {
     this.#acquire();
   }
 
-  #avoid({ pick }: Attempt, { again }: Failure): void {
-    if (this.#want && again === "elsewhere") this.#want = elsewhere(this.#want, pick.backend);
+  #mayRetry({ sent }: Attempt, failure: Failure): boolean {
+    const attempts = this.#attempts?.count ?? 0;
+    const { method } = this.#incoming.head;
+    return (this.#placement as Placement).mayRetry(failure, {
+      attempts,
+      sent,
+      method,
+      replayable: !this.#streaming,
+    });
   }
 
-  /** Out of the pool's budget, unless it costs no backend anything. */
-  #spendRetry({ free }: Failure): boolean {
-    const { pool } = this.#destination as Destination;
-    if (free || pool.budget.spend()) {
-      this.#around.report.retried(pool.name);
-      return true;
-    }
-    this.#around.report.budgetExhausted(pool.name);
-    return false;
+  #avoid({ pick }: Attempt, { again }: Failure): void {
+    if (again === "elsewhere") this.#placement?.avoid(pick);
   }
 
   #refuse(
@@ -381,7 +377,7 @@ class Exchange implements ClientEvents, AttemptEvents {
     this.#around.report.finished({
       method: this.#incoming.head.method,
       route: this.#routeName,
-      pool: this.#destination?.pool.name ?? null,
+      pool: this.#placement?.served.pool.name ?? null,
       backend: this.#attempts?.current?.pick.backend ?? null,
       status,
       durationMs: this.#around.clock() - this.#startedMs,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { failureOf, HELD_BACK, outcomeOf, SATURATED } from "./failure.ts";
+import { compileJudge, failureOf, HELD_BACK, SATURATED, statusTable } from "./failure.ts";
 
 describe("a failed attempt", () => {
   it.each([
@@ -29,6 +29,20 @@ describe("a failed attempt", () => {
     ["broken", failureOf("broken"), false],
   ])("that is %s costs no budget of retries, or does", (_, { free }, expected) => {
     expect(free).toBe(expected);
+  });
+});
+
+const outcomeOf = compileJudge([[502, 504]]);
+
+describe("a table of statuses", () => {
+  it("knows those that were named, singly or from one to another, and no others", () => {
+    const table = statusTable([
+      [500, 500],
+      [502, 504],
+    ]);
+    const found = Array.from({ length: 1_000 }, (_, status) => status).filter((s) => table[s] === 1);
+    expect(found).toEqual([500, 502, 503, 504]);
+    expect(statusTable([]).includes(1)).toBe(false);
   });
 });
 

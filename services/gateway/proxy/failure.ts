@@ -1,5 +1,6 @@
 // What went wrong, in one table: the status the client gets, the words, whom it is held against, and whether
 // another attempt could do better.
+import type { StatusRange } from "@evenkeel/core/config/resolve-health.ts";
 import type { Fault } from "../messages/outgoing.ts";
 import type { Outcome } from "../scheduling/scheduling.ts";
 
@@ -86,9 +87,35 @@ const BY_FAULT: Record<Fault, Failure> = {
   dropped: { ...BROKEN, outcome: "canceled" },
 };
 
+/** An answer of which the route says that another one is to be asked for. */
+export const notWanted = (status: number, outcome: Outcome): Failure => ({
+  status,
+  text: "no backend had another answer",
+  outcome,
+  again: "elsewhere",
+  free: false,
+});
+
 /** For a fault before any byte of the answer was passed on. */
 export const failureOf = (fault: Fault): Failure => BY_FAULT[fault];
 
-/** A complete answer counts as the backend's failure only where it says that it cannot serve. */
-export const outcomeOf = (status: number): Outcome =>
-  status === 502 || status === 503 || status === 504 ? "failure" : "success";
+/** Statuses as a table: 1 where it is one of them. */
+export type Statuses = Readonly<Uint8Array>;
+
+/** Past any that a backend may answer with. */
+const STATUS_BOUND = 1_000;
+
+export function statusTable(ranges: readonly StatusRange[]): Statuses {
+  const table = new Uint8Array(STATUS_BOUND);
+  for (const [from, to] of ranges) table.fill(1, from, to + 1);
+  return table;
+}
+
+/** What a complete answer with that status says of the backend. */
+export type Judge = (status: number) => Outcome;
+
+/** @param failures that are the backend's fault */
+export function compileJudge(failures: readonly StatusRange[]): Judge {
+  const table = statusTable(failures);
+  return (status) => (table[status] === 1 ? "failure" : "success");
+}

@@ -4,7 +4,7 @@ import type { OutgoingRequest } from "../messages/outgoing.ts";
 import type { Mirror } from "../routing/mirror.ts";
 import { ANY_BACKEND, type Outcome, type Pick } from "../scheduling/scheduling.ts";
 import { Attempt, type AttemptEvents } from "./attempt.ts";
-import { failureOf, outcomeOf } from "./failure.ts";
+import { failureOf, type Judge } from "./failure.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Longest that a copy may wait for its answer, or for more of it. */
@@ -12,21 +12,27 @@ const ANSWER_MS = 10_000;
 /** Copies of one gateway under way at once; past it requests are not mirrored. */
 const COPIES_MAX = 256;
 
+/** Of a route. */
+export interface JudgedMirror extends Mirror {
+  /** As its pool judges answers. */
+  outcomeOf: Judge;
+}
+
 let copies = 0;
 
-export function shadow(around: Surroundings, mirror: Mirror, request: OutgoingRequest): void {
+export function shadow(around: Surroundings, mirror: JudgedMirror, request: OutgoingRequest): void {
   const whole = request.bodyLength === (request.body?.length ?? 0);
   if (!whole || request.bodyLength > mirror.maxBodyBytes || request.upgrade !== null) return;
   if (copies >= COPIES_MAX || !mirror.draw()) return;
   copies += 1;
   around.scheduling.acquire(mirror.pool, ANY_BACKEND, (pick) => {
     if (pick === null) copies -= 1;
-    else send(around, pick, request);
+    else send(around, mirror, pick, request);
   });
 }
 
-function send(around: Surroundings, pick: Pick, request: OutgoingRequest): void {
-  const attempt = new Attempt(around, NOBODY, pick, null);
+function send(around: Surroundings, { outcomeOf }: JudgedMirror, pick: Pick, request: OutgoingRequest): void {
+  const attempt = new Attempt(around, NOBODY, pick, null, outcomeOf);
   const copy = { ...request, responseHeadersMs: ANSWER_MS, idleMs: ANSWER_MS };
   if (attempt.send(copy) !== null) finish(attempt, "canceled");
 }
@@ -44,6 +50,6 @@ const NOBODY: AttemptEvents = {
   onData() {},
   onFlush() {},
   onDrained() {},
-  onAnswered: (attempt) => finish(attempt, outcomeOf(attempt.status)),
+  onAnswered: (attempt) => finish(attempt, attempt.outcome),
   onFailed: (attempt, fault) => finish(attempt, failureOf(fault).outcome),
 };

@@ -6,6 +6,7 @@ import { type Ask, compileAsk } from "../asking/ask.ts";
 import { createLoadReports, type LoadReports } from "../asking/load-reports.ts";
 import type { ZoneOf } from "../asking/zones.ts";
 import { type BreakerState, type Breakers, createBreakers } from "./breaker.ts";
+import { compileJudge, type Judge } from "./failure.ts";
 import { createHedge, HEDGE_QUANTILE, type Hedge } from "./hedging.ts";
 import type { Report } from "./report.ts";
 import { createRetryBudget, type RetryBudget } from "./retry-budget.ts";
@@ -15,6 +16,8 @@ export interface PoolRules {
   /** As configured. */
   settings: Pool;
   budget: RetryBudget;
+  /** What an answer's status says of its backend. */
+  outcomeOf: Judge;
   /** Null: every pick is tried. */
   breakers: Breakers | null;
   /** Null: no request is sent to two backends. */
@@ -50,6 +53,7 @@ export function compilePoolRules(
     name: pool.name,
     settings: pool,
     budget: previous?.budget ?? createRetryBudget(clock),
+    outcomeOf: compileJudge(pool.eject.statuses),
     breakers: breakersOf(pool, previous, options),
     hedge: hedgeOf(pool, previous),
     ask: compileAsk(pool, zoneOf, affinity),

@@ -1,4 +1,5 @@
-// Whether a failed attempt may be repeated, and what is then asked for. Never because of a status: that was an answer.
+// Whether a failed attempt may be repeated, and what is then asked for. Because of a status only where the route says so:
+// otherwise that was an answer.
 import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import { isIdempotent } from "../messages/message.ts";
 import type { OutgoingRequest } from "../messages/outgoing.ts";
@@ -15,22 +16,25 @@ export interface Attempted {
   replayable: boolean;
 }
 
-/** For an attempt of whose answer nothing was passed on. Bound by the route's number of retries, not by a budget. */
+/**
+ * For an attempt of whose answer nothing was passed on. Bound by the route's number of retries, not by a budget.
+ * @param bound to one backend
+ */
 export function mayRetry(
   { route }: ProxiedRules,
+  bound: boolean,
   failure: Failure,
   { attempts, sent, method, replayable }: Attempted,
 ): boolean {
   // One that costs nothing is made once whatever the route allows.
   const most = route.retries + (failure.free ? 1 : 0);
   if (failure.again === "nowhere" || attempts > most) return false;
-  if (failure.again === "elsewhere" && route.proxy === "static") return false;
+  if (failure.again === "elsewhere" && bound) return false;
   return replayable && (!sent || failure === UNPROCESSED || isIdempotent(method));
 }
 
-/** Whether a second attempt may be made beside the first. */
-export const mayHedge = ({ route }: ProxiedRules, request: OutgoingRequest): boolean =>
-  route.proxy !== "static" &&
+/** Whether a second attempt may be made beside the first, where more than one backend may serve it. */
+export const mayHedge = (request: OutgoingRequest): boolean =>
   isIdempotent(request.method) &&
   request.upgrade === null &&
   request.bodyLength === (request.body?.length ?? 0);

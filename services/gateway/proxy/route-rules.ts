@@ -1,22 +1,15 @@
 // What a route means to the data path, compiled once per configuration. Most routes need little of it, and what a route
 // does not need costs its requests one comparison with null.
 import type { AnsweredRoute, ProxiedRoute, Route } from "@evenkeel/core/config/resolve.ts";
-import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { Access } from "../access/access.ts";
 import { type ChangeFields, compileHeaderRules } from "../routing/header-rules.ts";
-import { compileMirror, type Mirror } from "../routing/mirror.ts";
+import { compileMirror } from "../routing/mirror.ts";
 import { compileReply, type MakeReply } from "../routing/reply.ts";
 import { compileRewrite, type RewriteTarget } from "../routing/rewrite.ts";
-import { compileSplit } from "../routing/split.ts";
 import type { Arrival } from "./arrival.ts";
-import type { PoolRules } from "./pool-rules.ts";
-
-/** The pool that serves a request. */
-export interface Destination {
-  pool: PoolRules;
-  /** Set-Cookie that keeps the client with this pool; null: nothing to say. */
-  cookie: string | null;
-}
+import { compileDestination, type Destination, type DestinationOptions } from "./destinations.ts";
+import { type Statuses, statusTable } from "./failure.ts";
+import type { JudgedMirror } from "./mirror.ts";
 
 /** Of a route that answers by itself. */
 export interface AnsweredRules {
@@ -33,25 +26,20 @@ export interface ProxiedRules {
   maxBodyBytes: number;
   /** Of each request once. Null: the pool is not known. */
   destination: (arrival: Arrival) => Destination | null;
-  /** Hybrid: the static backend and its bound. */
-  prefer: Want | null;
+  /** Answers that are asked for again elsewhere; null: none is. */
+  retryStatuses: Statuses | null;
   rewrite: RewriteTarget | null;
   /** Host for the backend; null: the client's. */
   authority: string | null;
   requestHeaders: ChangeFields | null;
   responseHeaders: ChangeFields | null;
-  mirror: Mirror | null;
+  mirror: JudgedMirror | null;
 }
 
 export type RouteRules = AnsweredRules | ProxiedRules;
 
-export interface RouteRulesOptions {
-  pools: ReadonlyMap<string, PoolRules>;
-  /** What a hybrid route asks of the ledger. */
-  preferOf: (route: ProxiedRoute) => Want | null;
+export interface RouteRulesOptions extends DestinationOptions {
   compileAccess: (route: Route) => Access | null;
-  /** 0 to below 1 */
-  random: () => number;
 }
 
 export function compileRouteRules(route: Route, options: RouteRulesOptions): RouteRules {
@@ -64,26 +52,17 @@ export function compileRouteRules(route: Route, options: RouteRulesOptions): Rou
     reply: null,
     maxBodyBytes,
     destination: compileDestination(route, options),
-    prefer: options.preferOf(route),
+    retryStatuses: route.retryStatuses.length > 0 ? statusTable(route.retryStatuses) : null,
     rewrite: compileRewrite(route),
     authority: route.rewrite?.host ?? null,
     requestHeaders: compileHeaderRules(route.requestHeaders),
     responseHeaders: compileHeaderRules(route.responseHeaders),
-    mirror: compileMirror(route, options.random),
+    mirror: mirrorOf(route, options),
   };
 }
 
-function compileDestination(
-  route: ProxiedRoute,
-  { pools, random }: RouteRulesOptions,
-): ProxiedRules["destination"] {
-  const only = pools.get(route.pool);
-  const destination = only === undefined ? null : { pool: only, cookie: null };
-  if (route.split === null) return () => destination;
-  const choose = compileSplit(route.split, random);
-  return ({ head }) => {
-    const { pool: name, cookie } = choose(head.fields);
-    const pool = pools.get(name);
-    return pool === undefined ? null : { pool, cookie };
-  };
+function mirrorOf(route: ProxiedRoute, { pools, random }: RouteRulesOptions): JudgedMirror | null {
+  const mirror = compileMirror(route, random);
+  const outcomeOf = mirror && pools.get(mirror.pool)?.outcomeOf;
+  return outcomeOf ? { ...mirror, outcomeOf } : null;
 }

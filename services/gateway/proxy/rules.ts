@@ -35,6 +35,7 @@ export interface RulesOptions {
   /** 0 to below 1 */
   random: () => number;
   compileAccess: RouteRulesOptions["compileAccess"];
+  scheduling: RouteRulesOptions["scheduling"];
 }
 
 /** Pools that stay keep what was learnt of them: retry budgets, breakers, usual times. */

@@ -3,6 +3,10 @@
 import type { Log } from "@evenkeel/runtime/log.ts";
 import { LATENCY_BUCKETS, type Metrics } from "@evenkeel/runtime/metrics.ts";
 import type { Pick, PoolView } from "./scheduling.ts";
+import type { SeenBy } from "./sightings.ts";
+
+/** Seconds; from a hint over pub/sub to a read long after it. */
+const SEEN_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.2, 2, 5];
 
 const SOURCES: readonly Pick["source"][] = ["scheduler", "fallback", "static"];
 
@@ -16,6 +20,8 @@ export interface Observer {
   /** Schedulers fail, or are late for long; null: they answer again. */
   trouble(reason: string | null): void;
   panic(on: boolean): void;
+  /** Another health of a backend is known here. */
+  seen(by: SeenBy, afterMs: number): void;
   /** The pool is gone: so are its metrics. */
   close(): void;
 }
@@ -51,6 +57,12 @@ export function createObservers(metrics: Metrics, log: Log): (pool: string) => O
     ["pool"],
     "max",
   );
+  const sights = metrics.histogram(
+    "evenkeel_gateway_health_seen_seconds",
+    "From a change of a backend's health to this gateway knowing it, by the clocks of both",
+    SEEN_BUCKETS,
+    ["by"],
+  );
 
   return (pool) => {
     const decided = Object.fromEntries(SOURCES.map((source) => [source, decisions.labels(pool, source)]));
@@ -73,6 +85,7 @@ export function createObservers(metrics: Metrics, log: Log): (pool: string) => O
         if (on) log.warn({ pool }, "panic: too few backends of the pool are healthy, using all of it");
         else log.info({ pool }, "panic is over");
       },
+      seen: (by, afterMs) => sights.observe({ by }, Math.max(0, afterMs) / 1_000),
       close() {
         for (const source of SOURCES) decisions.remove(pool, source);
         for (const metric of [settles, failures, overdue, fallback, panics]) metric.remove(pool);

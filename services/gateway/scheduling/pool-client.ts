@@ -6,10 +6,12 @@ import { MAX_WANTS, type PoolState, type Want } from "@evenkeel/core/ledger/ledg
 import type { Event } from "@evenkeel/core/wire/events.ts";
 import type { SettleRequest, SettleResponse } from "@evenkeel/core/wire/settle.ts";
 import type { Observer } from "./observer.ts";
+import { RetryLater } from "./retry-later.ts";
 import { createRow } from "./row.ts";
 import { type Schedulers, SETTLE_TIMEOUT_MS, type SettleCall } from "./schedulers.ts";
 import type { Outcome, Pick, PoolView } from "./scheduling.ts";
 import { SettleRefused } from "./settle-connection.ts";
+import { noteEvent, noteRead, type OnSeen } from "./sightings.ts";
 import { createSnapshot, type Snapshot } from "./snapshot.ts";
 import { Standing } from "./standing.ts";
 
@@ -17,8 +19,6 @@ import { Standing } from "./standing.ts";
 const DECISION_TIMEOUT_MS = 25;
 /** What was released waits so long for a want to go along with; without one it is stated alone. */
 const RELEASES_WAIT_MS = 1;
-const RETRY_MIN_MS = 50;
-const RETRY_MAX_MS = 500;
 /** Reading a pool costs Redis about 9 µs a backend: with this many, a beat's read stays near 2 ms. */
 const BACKENDS_PER_BEAT = 200;
 
@@ -29,8 +29,12 @@ export interface PoolClientOptions {
   /** Puts work off to the end of this turn of the event loop. */
   endOfTurn: (work: () => void) => void;
   clock: () => number;
+  /** ms since the epoch */
+  now: () => number;
   random: () => number;
   observer: Observer;
+  /** Whether enough of its backends are ready has changed. */
+  onAble: () => void;
 }
 
 /** A pick is released where it was made, also when its pool was removed and made again meanwhile. */
@@ -73,15 +77,18 @@ export class PoolClient {
   #inFlight: Settle | null = null;
   #scheduled = false;
   #stopped = false;
-  #retryTimer: NodeJS.Timeout | null = null;
+  readonly #retry = new RetryLater(() => this.#tryAgain());
   #retrying = false;
-  #retryMs = RETRY_MIN_MS;
+  #able: boolean;
+  readonly #seen: OnSeen;
 
   constructor(options: PoolClientOptions) {
     this.#options = options;
     this.#name = options.pool.name;
     this.#standing = new Standing(options.observer, options.clock);
     this.#snapshot = createSnapshot(options.pool, options.clock);
+    this.#able = this.#snapshot.able;
+    this.#seen = (by, atMs) => options.observer.seen(by, options.now() - atMs);
     // After this turn's input: an answer that lies in the socket while this process was busy is not overdue.
     this.#patience = setTimeout(() => {
       if (this.#inFlight) setImmediate(() => this.#checkOverdue());
@@ -90,6 +97,15 @@ export class PoolClient {
       this.#lingers = false;
       this.#sendAtEndOfTurn();
     }, RELEASES_WAIT_MS).unref();
+  }
+
+  /** Enough of its backends are ready to serve what comes. */
+  get able(): boolean {
+    return this.#able;
+  }
+
+  ready(backend: string): boolean {
+    return this.#snapshot.ready(backend);
   }
 
   acquire(want: Want, done: Done): void {
@@ -121,6 +137,8 @@ export class PoolClient {
 
   configure(pool: Pool): void {
     this.#snapshot.configure(pool);
+    this.#row.keep((backend) => this.#snapshot.url(backend) !== undefined);
+    this.#judge();
   }
 
   /**
@@ -147,17 +165,28 @@ export class PoolClient {
 
   onEvent(event: Event & { type: "pool" }): void {
     if (event.version <= this.#snapshot.version) return;
+    noteEvent(this.#snapshot, event, this.#seen);
     const complete = event.changes !== undefined && this.#snapshot.apply(event.version, event.changes);
-    this.#standing.panic(this.#snapshot.panic);
+    this.#judge();
     if (!complete) this.reread();
   }
 
-  view(): PoolView {
+  /** How the pool is, now that something new is known of it. */
+  #judge(): void {
+    const { panic, able } = this.#snapshot;
+    this.#standing.panic(panic);
+    if (able === this.#able) return;
+    this.#able = able;
+    this.#options.onAble();
+  }
+
+  view(): Omit<PoolView, "failover"> {
     return {
       pool: this.#name,
       version: this.#snapshot.version,
       deciding: this.#standing.deciding,
       held: Object.fromEntries(this.#row.held),
+      picks: Object.fromEntries(this.#row.picks),
       eligible: this.#snapshot.eligible(),
     };
   }
@@ -168,7 +197,7 @@ export class PoolClient {
     this.#stopped = true;
     clearTimeout(this.#patience);
     clearTimeout(this.#lingering);
-    if (this.#retryTimer) clearTimeout(this.#retryTimer);
+    this.#retry.stop();
     this.#serveAlone(this.#inFlight?.wants ?? []);
     this.#inFlight?.call?.abort(new Error("the gateway stops asking for this pool"));
     this.#serveAlone(this.#waiting.splice(0));
@@ -215,7 +244,7 @@ export class PoolClient {
 
   /** Requests that were read together are stated together. */
   #sendAtEndOfTurn(): void {
-    if (this.#scheduled || this.#inFlight || this.#retryTimer || this.#stopped) return;
+    if (this.#scheduled || this.#inFlight || this.#retry.waiting || this.#stopped) return;
     this.#scheduled = true;
     this.#options.endOfTurn(() => {
       this.#scheduled = false;
@@ -224,7 +253,7 @@ export class PoolClient {
   }
 
   #send(): void {
-    if (this.#inFlight || this.#retryTimer || this.#stopped) return;
+    if (this.#inFlight || this.#retry.waiting || this.#stopped) return;
     if (this.#waiting.length === 0 && !this.#row.dirty && !this.#refresh && !this.#full && !this.#due) return;
     const { schedulers } = this.#options;
     const url = schedulers.prefer(this.#name) ?? (this.#retrying ? schedulers.lastResort() : null);
@@ -235,7 +264,7 @@ export class PoolClient {
     }
     this.#standing.failed("no scheduler is known or answers");
     this.#serveAllAlone();
-    this.#retryLater();
+    this.#retry.start();
   }
 
   #takeWaiting(): PendingWant[] {
@@ -292,7 +321,7 @@ export class PoolClient {
 
   #answered(settle: Settle, response: SettleResponse): void {
     this.#options.observer.settled(this.#options.clock() - settle.sentAtMs);
-    this.#retryMs = RETRY_MIN_MS;
+    this.#retry.answered();
     if (response.resync) this.#full = true;
     for (const backend of response.picks) if (backend !== null) this.#row.picked(backend);
     if (response.pool) this.#adopt(response.pool);
@@ -303,8 +332,9 @@ export class PoolClient {
   }
 
   #adopt(pool: PoolState): void {
+    noteRead(this.#snapshot, pool, this.#seen);
     this.#snapshot.replace(pool, this.#row.counted);
-    this.#standing.panic(this.#snapshot.panic);
+    this.#judge();
   }
 
   #serve(wants: readonly PendingWant[], picks: readonly (string | null)[]): void {
@@ -343,18 +373,13 @@ export class PoolClient {
     }
     this.#standing.failed(error.message);
     this.#serveAllAlone();
-    this.#retryLater();
+    this.#retry.start();
   }
 
-  #retryLater(): void {
-    if (this.#retryTimer || this.#stopped) return;
-    this.#retryTimer = setTimeout(() => {
-      this.#retryTimer = null;
-      this.#retrying = true;
-      this.#full = true;
-      this.#kick();
-    }, this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS);
+  #tryAgain(): void {
+    this.#retrying = true;
+    this.#full = true;
+    this.#kick();
   }
 
   async #stateNothing(): Promise<void> {

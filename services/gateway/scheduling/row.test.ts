@@ -56,6 +56,20 @@ describe("the row of a gateway", () => {
     );
   });
 
+  it("counts the picks it took, whoever decided, of the backends that are known", () => {
+    const row = createRow();
+    row.picked("a");
+    row.granted("a");
+    row.released("a", "success", 1);
+    row.took("a");
+    row.took("b");
+    row.picked("c");
+    row.declined("c");
+    expect(Object.fromEntries(row.picks)).toEqual({ a: 2, b: 1 });
+    row.keep((backend) => backend === "a");
+    expect(Object.fromEntries(row.picks)).toEqual({ a: 2 });
+  });
+
   it("adds up outcomes: failures since the last success, and the mean time to first byte of successes", () => {
     const row = createRow();
     for (let i = 0; i < 6; i += 1) row.granted("a");

@@ -8,6 +8,8 @@ export interface Row {
   readonly held: ReadonlyMap<string, number>;
   /** Backend → how many the ledger counts for us, as far as statements and picks were answered. */
   readonly counted: ReadonlyMap<string, number>;
+  /** Backend → how often it was picked, whoever decided, since it is known here. */
+  readonly picks: ReadonlyMap<string, number>;
   /** The ledger picked it for us, and counts it. */
   picked(backend: string): void;
   /** One more: a pick that was taken. */
@@ -19,6 +21,8 @@ export interface Row {
   reported(backend: string, metrics: Record<string, number>): void;
   /** A pick that we did not take: the ledger counts one that we do not hold. */
   declined(backend: string): void;
+  /** Nothing more is counted of the picks of those that are not known. */
+  keep(known: (backend: string) => boolean): void;
   /** Whether there is something to state. */
   readonly dirty: boolean;
   /** What to state: all of the row, or what may have changed. Outcomes are handed over, once. */
@@ -29,7 +33,13 @@ export function createRow(): Row {
   const held = new Map<string, number>();
   let counted = new Map<string, number>();
   const changed = new Set<string>();
+  const picks = new Map<string, number>();
   let outcomes = new Map<string, Outcomes>();
+
+  const take = (backend: string) => {
+    add(backend, 1);
+    picks.set(backend, (picks.get(backend) ?? 0) + 1);
+  };
 
   const add = (backend: string, n: number) => {
     const next = (held.get(backend) ?? 0) + n;
@@ -56,10 +66,11 @@ export function createRow(): Row {
     get counted() {
       return counted;
     },
+    picks,
     picked: (backend) => void counted.set(backend, (counted.get(backend) ?? 0) + 1),
-    granted: (backend) => add(backend, 1),
+    granted: take,
     took(backend) {
-      add(backend, 1);
+      take(backend);
       changed.add(backend);
     },
     released(backend, outcome, ttfbMs) {
@@ -71,6 +82,9 @@ export function createRow(): Row {
       outcomesOf(backend).metrics = metrics;
     },
     declined: (backend) => void changed.add(backend),
+    keep(known) {
+      for (const backend of picks.keys()) if (!known(backend)) picks.delete(backend);
+    },
     get dirty() {
       return changed.size > 0;
     },

@@ -25,6 +25,12 @@ export interface Scheduling {
    * @param want sent as it is: no field without a value
    */
   acquire(pool: string, want: Want, done: (pick: Pick | null) => void): void;
+  /** The pool that takes the next request to a pool: itself, or the one that takes over while it cannot (`failoverTo`). */
+  serving(pool: string): string;
+  /** For a request that nobody of the pool may take: whom else to ask; null: there is no other pool. */
+  after(pool: string): string | null;
+  /** As far as is known here: healthy, active, and not drained by its agent. */
+  ready(pool: string, backend: string): boolean;
   /** Counts one in flight on a given backend, whatever its health; null when the pool has no such backend. */
   hold(pool: string, backend: string): Pick | null;
   /** @param ttfbMs time to first byte of the response, null when none came */
@@ -44,8 +50,12 @@ export interface PoolView {
   version: number;
   /** `scheduler`: decisions come from the shared count. `fallback`: this gateway decides by itself. */
   deciding: "scheduler" | "fallback";
+  /** The pool that takes its requests now, since too few of its backends are ready; null: it does itself. */
+  failover: string | null;
   /** Backend → how many this gateway has in flight. */
   held: Record<string, number>;
+  /** Backend → how often this gateway picked it since it knows it, whoever decided. */
+  picks: Record<string, number>;
   /** Backends that may be picked, as far as this gateway knows. */
   eligible: string[];
 }

@@ -70,6 +70,7 @@ describe("a gateway's settle client", () => {
       metrics: createMetrics(),
       log: createLog("silent", { role: "gateway", id: "g1" }),
       clock: () => performance.now(),
+      now: Date.now,
       random: Math.random,
     });
     scheduling.setPools([testPool()]);

@@ -4,6 +4,8 @@ import type { Event } from "@evenkeel/core/wire/events.ts";
 import type { Log } from "@evenkeel/runtime/log.ts";
 import type { Metrics } from "@evenkeel/runtime/metrics.ts";
 import { createEndOfTurn } from "./end-of-turn.ts";
+import { createFailover } from "./failover.ts";
+import { createFailoverObserver } from "./failover-observer.ts";
 import { createObservers } from "./observer.ts";
 import { type OwnedPick, PoolClient } from "./pool-client.ts";
 import { createSchedulers } from "./schedulers.ts";
@@ -22,6 +24,8 @@ export interface SchedulingOptions {
   log: Log;
   /** Monotonic, ms. */
   clock: () => number;
+  /** ms since the epoch */
+  now: () => number;
   random: () => number;
 }
 
@@ -32,17 +36,25 @@ export interface EventedScheduling extends Scheduling {
 }
 
 export function createScheduling(options: SchedulingOptions): EventedScheduling {
-  const { gatewayId, token, clock, random, log } = options;
+  const { gatewayId, token, clock, now, random, log } = options;
   const schedulers = createSchedulers({ urls: options.schedulers, token, clock, log });
   const endOfTurn = createEndOfTurn();
   const observerOf = createObservers(options.metrics, log);
   const pools = new Map<string, PoolClient>();
+  const failover = createFailover({
+    able: (pool) => pools.get(pool)?.able ?? false,
+    observer: createFailoverObserver(options.metrics, log),
+    ...{ clock, random },
+  });
   let generation = 0;
   const clientOf = (pool: Pool) => {
     // A pool that was removed and made again gets a row of its own: the old one's numbers must not outrank its.
     const ownId = generation === 1 ? gatewayId : `${gatewayId}.${generation}`;
     const observer = observerOf(pool.name);
-    return new PoolClient({ gatewayId: ownId, pool, schedulers, endOfTurn, clock, random, observer });
+    return new PoolClient({
+      ...{ gatewayId: ownId, pool, schedulers, endOfTurn, clock, now, random, observer },
+      onAble: failover.changed,
+    });
   };
   const rereadAll = () => {
     for (const client of pools.values()) client.reread();
@@ -61,6 +73,9 @@ export function createScheduling(options: SchedulingOptions): EventedScheduling 
       if (client) client.acquire(want, done);
       else done(null);
     },
+    serving: failover.serving,
+    after: failover.after,
+    ready: (pool, backend) => pools.get(pool)?.ready(backend) ?? false,
     hold: (pool, backend) => pools.get(pool)?.hold(backend) ?? null,
     release: (pick, outcome, ttfbMs) => (pick as OwnedPick).owner.release(pick, outcome, ttfbMs),
     report: (pick, metrics) => (pick as OwnedPick).owner.report(pick, metrics),
@@ -77,13 +92,14 @@ export function createScheduling(options: SchedulingOptions): EventedScheduling 
         if (client) client.configure(pool);
         else pools.set(pool.name, clientOf(pool));
       }
+      failover.configure(next);
       rereadAll();
     },
     onEvent(event) {
       if (event.type === "pool") pools.get(event.pool)?.onEvent(event);
     },
     onGap: rereadAll,
-    view: () => [...pools.values()].map((client) => client.view()),
+    view: () => [...pools].map(([name, client]) => ({ ...client.view(), failover: failover.away(name) })),
     async stop() {
       clearInterval(heartbeat);
       await Promise.all([...pools.values()].map((client) => client.stop()));

@@ -1,6 +1,7 @@
 import { resolvePool } from "@evenkeel/core/config/resolve.ts";
 import type { PoolDocument } from "@evenkeel/core/config/schema.ts";
 import type { BackendState, PoolState } from "@evenkeel/core/ledger/ledger.ts";
+import type { BackendChange } from "@evenkeel/core/wire/events.ts";
 import { describe, expect, it } from "vitest";
 import { seeded } from "../test-support/chance.ts";
 import { createSnapshot, type Snapshot } from "./snapshot.ts";
@@ -20,6 +21,11 @@ const backend = (id: string, more: Partial<BackendState> = {}): BackendState => 
   reason: "initial",
   sinceMs: 0,
   mode: "active",
+  detail: null,
+  ejections: 0,
+  returnsMs: null,
+  probedMs: null,
+  agent: null,
   ready: true,
   ewmaMs: null,
   metrics: {},
@@ -37,6 +43,17 @@ const state = (version: number, backends: BackendState[]): PoolState => ({
 const configured = (ids: string[], more: Partial<PoolDocument> = {}) =>
   resolvePool({ name: "shop", backends: ids.map((id) => ({ id, url: `http://${id}` })), ...more });
 
+/** As an event tells of it. */
+const change = (id: string, more: Partial<BackendChange>): BackendChange => ({
+  backend: id,
+  health: "healthy",
+  mode: "active",
+  reason: "probe",
+  weightPercent: 100,
+  drain: false,
+  ...more,
+});
+
 const none = new Map<string, number>();
 
 function setUp(more: Partial<PoolDocument> = {}) {
@@ -50,6 +67,18 @@ const share = (snapshot: Snapshot, id: string, picks = 4_000) => {
   for (let i = 0; i < picks; i += 1) if (snapshot.choose(none, {}, random) === id) taken += 1;
   return taken / picks;
 };
+
+/** Drawn twice by weight, one of them is taken: the lighter one is where it is drawn both times, or has less to do. */
+const alone = (part: number) => part * part;
+
+describe("the answer of a scheduler of an earlier release, which knows of no agents,", () => {
+  it("is taken for one whose backends ask for nothing", () => {
+    const snapshot = createSnapshot(configured(["a"]), () => 0);
+    const untold = [{ ...backend("a"), agent: undefined as never }];
+    snapshot.replace(state(1, untold), new Map());
+    expect([snapshot.ready("a"), snapshot.eligible()]).toEqual([true, ["a"]]);
+  });
+});
 
 describe("a gateway's snapshot of a pool", () => {
   it("knows the configured backends before any scheduler has answered", () => {
@@ -70,9 +99,7 @@ describe("a gateway's snapshot of a pool", () => {
   it("takes over an event that follows its version", () => {
     const { snapshot } = setUp();
     snapshot.replace(state(7, [backend("a"), backend("b")]), none);
-    expect(snapshot.apply(8, [{ backend: "a", health: "unhealthy", mode: "active", reason: "probe" }])).toBe(
-      true,
-    );
+    expect(snapshot.apply(8, [change("a", { health: "unhealthy" })])).toBe(true);
     expect(snapshot.eligible()).toEqual(["b"]);
     expect(snapshot.version).toBe(8);
   });
@@ -80,9 +107,7 @@ describe("a gateway's snapshot of a pool", () => {
   it("takes over what an event after a gap says, and knows that it has missed something", () => {
     const { snapshot } = setUp();
     snapshot.replace(state(7, [backend("a"), backend("b")]), none);
-    expect(
-      snapshot.apply(9, [{ backend: "a", health: "healthy", mode: "draining", reason: "initial" }]),
-    ).toBe(false);
+    expect(snapshot.apply(9, [change("a", { mode: "draining" })])).toBe(false);
     expect(snapshot.eligible()).toEqual(["b"]);
     expect(snapshot.version).toBe(7);
   });
@@ -122,10 +147,9 @@ describe("a gateway's snapshot of a pool", () => {
     const spare = { priority: 1 };
     snapshot.replace(state(1, [backend("a"), backend("b"), backend("x", spare)]), none);
     expect(snapshot.eligible()).toEqual(["a", "b"]);
-    const change = { mode: "active", health: "unhealthy", reason: "probe" } as const;
     snapshot.apply(
       2,
-      ["a", "b"].map((id) => ({ backend: id, ...change })),
+      ["a", "b"].map((id) => change(id, { health: "unhealthy" })),
     );
     expect(snapshot.eligible()).toEqual(["x"]);
     expect(snapshot.choose(none, {}, () => 0.5)).toBe("x");
@@ -140,11 +164,41 @@ describe("a gateway's snapshot of a pool", () => {
       none,
     );
     expect([choose("a"), choose("b"), choose("x")]).toEqual(["a", "b", "x"]);
-    snapshot.apply(2, [{ backend: "x", health: "healthy", mode: "draining", reason: "initial" }]);
+    snapshot.apply(2, [change("x", { mode: "draining" })]);
     expect(choose("x")).not.toBe("x");
-    const out = { mode: "active", health: "unhealthy", reason: "probe" } as const;
-    snapshot.apply(3, [{ backend: "b", ...out }]);
+    snapshot.apply(3, [change("b", { health: "unhealthy" })]);
     expect(choose("b")).toBe("a");
+  });
+
+  it("uses a backend as much as its agent asks for, and not at all where it wants to drain", () => {
+    const { snapshot } = setUp();
+    const half = { agent: { weightPercent: 50, drain: false }, effectiveWeight: 0.5 };
+    snapshot.replace(state(1, [backend("a", half), backend("b")]), none);
+    expect(Math.abs(share(snapshot, "a") - alone(1 / 3))).toBeLessThan(0.03);
+    expect(snapshot.apply(2, [change("a", { drain: true })])).toBe(true);
+    expect(snapshot.eligible()).toEqual(["b"]);
+    expect([snapshot.ready("a"), snapshot.ready("b")]).toEqual([false, true]);
+    snapshot.apply(3, [change("a", {}), change("b", { weightPercent: 0 })]);
+    expect(snapshot.eligible()).toEqual(["a"]);
+    expect(snapshot.choose(none, { prefer: { backend: "b", below: 9 } }, () => 0.5)).toBe("a");
+    const wishes = [backend("a", { agent: { weightPercent: 0, drain: false } }), backend("b")];
+    snapshot.replace(state(4, wishes), none);
+    expect(snapshot.eligible()).toEqual(["b"]);
+  });
+
+  it("is able while somebody is ready and it is not in panic", () => {
+    const { snapshot } = setUp();
+    const out = { health: "unhealthy" } as const;
+    const ableWith = (version: number, a: Partial<BackendState>, b: Partial<BackendState>) => {
+      snapshot.replace(state(version, [backend("a", a), backend("b", b)]), none);
+      return snapshot.able;
+    };
+    expect(snapshot.able).toBe(true);
+    expect(ableWith(1, {}, out)).toBe(true);
+    expect(ableWith(2, out, out)).toBe(false);
+    expect(ableWith(3, { mode: "draining" }, { agent: { weightPercent: 100, drain: true } })).toBe(false);
+    snapshot.configure(configured([]));
+    expect(snapshot.able).toBe(false);
   });
 
   it("divides a preferred backend by what it held there itself when it last saw the pool", () => {

@@ -1,8 +1,9 @@
 // A pool as this gateway last saw it: who its backends are, how they are, and what the others have in flight on them.
 import type { Pool } from "@evenkeel/core/config/resolve.ts";
 import type { Health, Mode } from "@evenkeel/core/health/state.ts";
+import { isUsed, modeWished, weightWished } from "@evenkeel/core/ledger/agent.ts";
 import { eligibility } from "@evenkeel/core/ledger/eligibility.ts";
-import type { BackendState, PoolState, Want } from "@evenkeel/core/ledger/ledger.ts";
+import type { AgentWish, BackendState, PoolState, Want } from "@evenkeel/core/ledger/ledger.ts";
 import { RAMP_STEP_MS } from "@evenkeel/core/ledger/slow-start.ts";
 import type { BackendChange } from "@evenkeel/core/wire/events.ts";
 import { type Candidate, type Choose, createFallback } from "./fallback.ts";
@@ -20,6 +21,8 @@ interface Known {
   priority: number;
   health: Health;
   mode: Mode;
+  /** What its agent asks for; null: nothing. */
+  wish: AgentWish | null;
   /** In flight through the other gateways, and through this one, when last seen. */
   others: number;
   own: number;
@@ -31,11 +34,17 @@ export interface Snapshot {
   readonly version: number;
   /** The healthy ones cannot be expected to carry the load, so every active one is used. */
   readonly panic: boolean;
+  /** It is not in panic, and somebody is ready. */
+  readonly able: boolean;
   /** How many backends. */
   readonly size: number;
   url(backend: string): string | undefined;
+  /** Undefined: it is not known. */
+  health(backend: string): Health | undefined;
+  /** Healthy, active, and not drained by its agent. */
+  ready(backend: string): boolean;
   eligible(): string[];
-  /** Keeps what is known of backends that stay; takes newcomers for healthy until told otherwise. */
+  /** Keeps what is known of backends that stay; takes newcomers for what the pool says they are at first. */
   configure(pool: Pool): void;
   /** @param counted what the ledger counts for this gateway, to be told apart from the others' */
   replace(state: PoolState, counted: ReadonlyMap<string, number>): void;
@@ -59,13 +68,15 @@ export function createSnapshot(configured: Pool, clock: () => number): Snapshot 
   let fallbackUntilMs = 0;
 
   const index = () => {
-    ({ panic, weights } = eligibility(backends.values(), pool.panicPercent));
+    ({ panic, weights } = eligibility(backends.values().map(wished), pool.panicPercent));
     fallback = null;
   };
 
   const configure = (next: Pool) => {
     pool = next;
-    backends = new Map(pool.backends.map((b) => [b.id, merged(b, backends.get(b.id))]));
+    // What nobody has said anything of yet is not taken for failing.
+    const initial = version === 0 ? "healthy" : pool.initial;
+    backends = new Map(pool.backends.map((b) => [b.id, merged(b, backends.get(b.id), initial)]));
     index();
   };
 
@@ -90,10 +101,12 @@ export function createSnapshot(configured: Pool, clock: () => number): Snapshot 
     return { id, weight: weight * risen, zone, maxInflight, others, own, risen };
   };
 
+  const isReady = (known: Known | undefined): known is Known =>
+    known !== undefined && known.health === "healthy" && isUsed(known.mode, known.wish);
+
   const ready = (backend: string): Candidate | null => {
     const known = backends.get(backend);
-    if (known?.health !== "healthy" || known.mode !== "active") return null;
-    return candidateOf(known, known.weight, clock());
+    return isReady(known) ? candidateOf(known, wished(known).weight, clock()) : null;
   };
 
   configure(configured);
@@ -104,10 +117,15 @@ export function createSnapshot(configured: Pool, clock: () => number): Snapshot 
     get panic() {
       return panic;
     },
+    get able() {
+      return !panic && weights.size > 0;
+    },
     get size() {
       return backends.size;
     },
     url: (backend) => backends.get(backend)?.url,
+    health: (backend) => backends.get(backend)?.health,
+    ready: (backend) => isReady(backends.get(backend)),
     eligible: () => [...weights.keys()].sort(),
     configure,
     replace(state, counted) {
@@ -132,6 +150,7 @@ export function createSnapshot(configured: Pool, clock: () => number): Snapshot 
         if (!known) continue;
         known.health = change.health;
         known.mode = change.mode;
+        known.wish = { weightPercent: change.weightPercent ?? 100, drain: change.drain === true };
       }
       index();
       if (next !== version + 1) return false;
@@ -153,17 +172,29 @@ export function createSnapshot(configured: Pool, clock: () => number): Snapshot 
 const rampOf = ({ slowStart: { windowMs, fromPercent } }: Pool, leftMs: number): number =>
   Math.max(fromPercent / 100, 1 - leftMs / windowMs);
 
+/** As its agent asks for it to be used. */
+const wished = (known: Known): Known =>
+  known.wish === null
+    ? known
+    : {
+        ...known,
+        mode: modeWished(known.mode, known.wish),
+        weight: weightWished(known.weight, known.wish),
+      };
+
 const seen = (b: BackendState, own: number): Known => ({
   ...b,
+  wish: b.agent ?? null, // a scheduler of an earlier release says nothing of it
   others: Math.max(0, b.inflight - own),
   own,
   fullAtMs: 0,
 });
 
-const merged = (backend: Pool["backends"][number], known: Known | undefined): Known => ({
+const merged = (backend: Pool["backends"][number], known: Known | undefined, initial: Health): Known => ({
   ...backend,
-  health: known?.url === backend.url ? known.health : "healthy",
+  health: known?.url === backend.url ? known.health : initial,
   mode: known?.mode ?? "active",
+  wish: known?.wish ?? null,
   others: known?.others ?? 0,
   own: known?.own ?? 0,
   fullAtMs: known?.fullAtMs ?? 0,

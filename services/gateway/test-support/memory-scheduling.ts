@@ -25,6 +25,10 @@ export interface MemoryScheduling extends Scheduling {
   waiting(): number;
   /** Answers no `acquire` until the function returned is called. */
   hesitate(): () => void;
+  /** Pools that cannot serve, by the pools that take over for them. */
+  readonly away: Map<string, string>;
+  /** Backends that are not ready. */
+  readonly unready: Set<string>;
 }
 
 /**
@@ -38,6 +42,8 @@ export function createMemoryScheduling(): MemoryScheduling {
   const picked: string[] = [];
   const wanted: Want[] = [];
   const reported: [string, Record<string, number>][] = [];
+  const away = new Map<string, string>();
+  const unready = new Set<string>();
   let waiting: (() => void)[] | null = null;
 
   const take = (pool: string, backend: { id: string; url: string } | undefined): Pick | null => {
@@ -53,6 +59,8 @@ export function createMemoryScheduling(): MemoryScheduling {
     picked,
     wanted,
     reported,
+    away,
+    unready,
     held: () => open.size,
     waiting: () => waiting?.length ?? 0,
     hesitate() {
@@ -74,6 +82,10 @@ export function createMemoryScheduling(): MemoryScheduling {
       if (waiting) waiting.push(answer);
       else answer();
     },
+    serving: (pool) => away.get(pool) ?? pool,
+    after: (pool) => pools.get(pool)?.failoverTo ?? null,
+    ready: (pool, backend) =>
+      !unready.has(backend) && (pools.get(pool)?.backends.some(({ id }) => id === backend) ?? false),
     hold: (pool, backend) =>
       take(
         pool,

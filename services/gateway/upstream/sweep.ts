@@ -22,7 +22,8 @@ export class Sweep {
   add(waiting: Waiting): void {
     this.#waiting.add(waiting);
     // Sockets keep the process alive while they are open, not this.
-    this.#timer ??= setInterval(() => this.#look(), SWEEP_MS).unref();
+    // After a standstill of this process, what has arrived meanwhile is read before anybody is held to be late.
+    this.#timer ??= setInterval(() => setImmediate(() => this.#look()), SWEEP_MS).unref();
   }
 
   delete(waiting: Waiting): void {

@@ -8,9 +8,16 @@ export function addViews(own: readonly PoolView[], others: readonly PoolView[]):
 
 /** What may be picked, as the process says that knows the latest version. */
 function add(sum: PoolView, other: PoolView): PoolView {
-  const held = { ...sum.held };
-  for (const [backend, n] of Object.entries(other.held)) held[backend] = (held[backend] ?? 0) + n;
+  const held = added(sum.held, other.held);
+  const picks = added(sum.picks, other.picks);
   const { version, eligible } = other.version > sum.version ? other : sum;
   const alone = sum.deciding === "fallback" || other.deciding === "fallback";
-  return { ...sum, version, eligible, held, deciding: alone ? "fallback" : "scheduler" };
+  const failover = sum.failover ?? other.failover;
+  return { ...sum, failover, version, eligible, held, picks, deciding: alone ? "fallback" : "scheduler" };
+}
+
+function added(one: Record<string, number>, other: Record<string, number>): Record<string, number> {
+  const sum = { ...one };
+  for (const [backend, n] of Object.entries(other)) sum[backend] = (sum[backend] ?? 0) + n;
+  return sum;
 }

@@ -262,7 +262,8 @@ describe("what several processes have counted", () => {
     await apply(documentOf(3));
     await greetAll();
     for (const one of processes) one.held = { a: 2 };
-    const own = [{ pool: "p", version: 1, deciding: "scheduler" as const, held: { a: 1 }, eligible: [] }];
+    const known = { version: 1, deciding: "scheduler" as const, picks: {}, failover: null, eligible: [] };
+    const own = [{ pool: "p", held: { a: 1 }, ...known }];
     const all = workers.views(own);
     await turn();
     expect((await all)[0]?.held).toEqual({ a: 5 });

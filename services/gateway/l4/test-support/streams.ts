@@ -125,7 +125,8 @@ export async function startStreams(
     allowed: allowed ?? (() => true),
     destination: (route) => {
       const found = config.pools.find(({ name }) => name === route.pool);
-      return found ? { pool: found, budget, breakers: breakers ?? null, want: null } : null;
+      const held = route.proxy === "static" ? route.backend : null;
+      return found ? { pool: found, budget, breakers: breakers ?? null, want: null, held, next: null } : null;
     },
   };
   const first = config.listeners[0] as Listener;

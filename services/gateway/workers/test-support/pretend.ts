@@ -76,7 +76,17 @@ class Pretend implements WorkerProcess {
   async #answer({ kind }: Question): Promise<unknown> {
     if (kind === "metrics") return this.#snapshot();
     if (kind === "pools")
-      return [{ pool: "p", version: 1, deciding: "scheduler", held: this.held, eligible: [] }];
+      return [
+        {
+          pool: "p",
+          version: 1,
+          deciding: "scheduler",
+          held: this.held,
+          picks: {},
+          failover: null,
+          eligible: [],
+        },
+      ];
     this.greet(null);
     return true;
   }
