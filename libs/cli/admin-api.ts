@@ -2,10 +2,26 @@
 // is asked when one cannot be reached.
 import type { ConfigDocument } from "@evenkeel/core/config/schema.ts";
 import type { Problem } from "@evenkeel/core/config/validate.ts";
+import type { DeadLetters } from "@evenkeel/core/wire/dead-letter.ts";
 import type { Member } from "@evenkeel/core/wire/member.ts";
+import type { ShownEvents } from "@evenkeel/core/wire/shown-event.ts";
 import type { ShownPool } from "@evenkeel/core/wire/shown-pool.ts";
 
 const REQUEST_TIMEOUT_MS = 10_000;
+
+/** How long a registration lasts, and when to send it again. */
+export interface Renewal {
+  ttlMs: number;
+  renewAfterMs: number;
+}
+
+/** What a backend says of itself. */
+export interface RegistrationFacts {
+  url: string;
+  weight?: number;
+  zone?: string;
+  ttlMs?: number;
+}
 
 export type ModeAction = "drain" | "activate" | "disable";
 
@@ -18,6 +34,15 @@ export interface AdminApi {
   /** Answers the version it now has. */
   apply(document: ConfigDocument): Promise<number>;
   setMode(pool: string, backend: string, action: ModeAction): Promise<void>;
+  /** Also to renew. */
+  register(pool: string, id: string, facts: RegistrationFacts): Promise<Renewal>;
+  deregister(pool: string, id: string): Promise<void>;
+  /** @param query of `GET /v1/events` @param waitMs for something new */
+  events(query: Readonly<Record<string, string>>, waitMs: number, signal?: AbortSignal): Promise<ShownEvents>;
+  deadLetters(): Promise<DeadLetters>;
+  /** Answers how many. @param id of a dead letter, or `all` */
+  retryLetters(id: string): Promise<number>;
+  removeLetters(id: string): Promise<number>;
 }
 
 /** What the API refused, or that no scheduler could be reached. */
@@ -46,18 +71,43 @@ const isPool: Shape<ShownPool> = (pool) => areAll([pool], ...POOL_KEYS);
 const isMembers: Shape<{ members: Member[] }> = ({ members }) => areAll(members, "role", "id", "adminUrl");
 const isConfig: Shape<{ document: ConfigDocument }> = ({ document }) => typeof document === "object";
 const isVersion: Shape<{ version: number }> = ({ version }) => typeof version === "number";
+const isRenewal: Shape<Renewal> = ({ ttlMs, renewAfterMs }) =>
+  typeof ttlMs === "number" && typeof renewAfterMs === "number";
+const isEvents: Shape<ShownEvents> = ({ events, cursor }) =>
+  areAll(events, "id", "type") && typeof cursor === "string";
+const isLetters: Shape<DeadLetters> = ({ letters }) => areAll(letters, "id", "event");
+const isCount: Shape<{ count: number }> = ({ count }) => typeof count === "number";
 const isAnything: Shape<unknown> = () => true;
 
 /** Every method throws AdminApiError. */
-export function createAdminApi(urls: readonly string[], token: string): AdminApi {
-  const ask = async <T>(shape: Shape<T>, method: string, path: string, body?: unknown): Promise<T> => {
+export function createAdminApi(
+  urls: readonly string[],
+  token: string,
+  timeoutMs: number = REQUEST_TIMEOUT_MS,
+): AdminApi {
+  /** The one that answered last is asked first, or every request would wait for one before it that hangs. */
+  let first = 0;
+  const ask = async <T>(
+    shape: Shape<T>,
+    method: string,
+    path: string,
+    body?: unknown,
+    { waitMs = 0, signal }: { waitMs?: number; signal?: AbortSignal | undefined } = {},
+  ): Promise<T> => {
     let unreachable = "";
-    for (const url of urls) {
-      const response = await send(new URL(path, url), method, token, body).catch((error: Error) => {
+    for (let i = 0; i < urls.length; i += 1) {
+      const which = (first + i) % urls.length;
+      const url = urls[which] as string;
+      const deadline = AbortSignal.timeout(timeoutMs + waitMs);
+      const until = signal ? AbortSignal.any([signal, deadline]) : deadline;
+      const sent = send(new URL(path, url), method, token, until, body);
+      const response = await sent.catch((error: Error) => {
         unreachable = `${url}: ${reasonOf(error)}`;
         return null;
       });
-      if (response) return answerOf(response, shape, url);
+      if (!response) continue;
+      first = which;
+      return answerOf(response, shape, url);
     }
     throw new AdminApiError(0, `no scheduler can be reached (${unreachable})`);
   };
@@ -78,10 +128,26 @@ export function createAdminApi(urls: readonly string[], token: string): AdminApi
       const [p, b] = [encodeURIComponent(pool), encodeURIComponent(backend)];
       await ask(isAnything, "POST", `/v1/pools/${p}/backends/${b}/${action}`);
     },
+    register: (pool, id, facts) => ask(isRenewal, "PUT", registrationPath(pool, id), facts),
+    async deregister(pool, id) {
+      await ask(isAnything, "DELETE", registrationPath(pool, id));
+    },
+    events: (query, waitMs, signal) =>
+      ask(isEvents, "GET", `/v1/events?${new URLSearchParams(query)}`, undefined, { waitMs, signal }),
+    deadLetters: () => ask(isLetters, "GET", DEAD_LETTERS),
+    retryLetters: async (id) =>
+      (await ask(isCount, "POST", `${DEAD_LETTERS}/${encodeURIComponent(id)}/retry`)).count,
+    removeLetters: async (id) =>
+      (await ask(isCount, "DELETE", `${DEAD_LETTERS}/${encodeURIComponent(id)}`)).count,
   };
 }
 
-function send(url: URL, method: string, token: string, body: unknown): Promise<Response> {
+const DEAD_LETTERS = "/v1/notifications/dead";
+
+const registrationPath = (pool: string, id: string): string =>
+  `/v1/pools/${encodeURIComponent(pool)}/registrations/${encodeURIComponent(id)}`;
+
+function send(url: URL, method: string, token: string, until: AbortSignal, body: unknown): Promise<Response> {
   return fetch(url, {
     method,
     headers: {
@@ -89,7 +155,7 @@ function send(url: URL, method: string, token: string, body: unknown): Promise<R
       ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    signal: until,
   });
 }
 

@@ -18,6 +18,8 @@ export interface Command {
   summary: string;
   /** Names of what follows the command, all of it required. */
   positionals: readonly string[];
+  /** What may follow `--`, taken as it is. Without one nothing of its own may. */
+  rest?: string;
   flags: Record<string, Flag>;
   /** More for `--help`. */
   details?: string;
@@ -27,6 +29,8 @@ export interface Command {
 
 export interface Arguments {
   positionals: readonly string[];
+  /** What followed `--`, of commands that have a use for it. */
+  rest: readonly string[];
   /** Null when it was not given. */
   text(flag: string): string | null;
   given(flag: string): boolean;
@@ -56,8 +60,10 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   const known = ["help", ...Object.keys(command.flags)];
   const options: ParseArgsOptionsConfig = { help: { type: "boolean", short: "h" } };
   for (const [name, { type }] of Object.entries(command.flags)) options[name] = { type };
+  const end = command.rest === undefined ? -1 : argv.indexOf("--");
+  const own = end === -1 ? argv : argv.slice(0, end);
   const { tokens } = parseArgs({
-    args: withUsualValues(command, argv),
+    args: withUsualValues(command, own),
     options,
     strict: false,
     allowPositionals: true,
@@ -82,6 +88,7 @@ export function readArguments(command: Command, argv: readonly string[]): Argume
   checkPositionals(command, positionals);
   return {
     positionals,
+    rest: end === -1 ? [] : argv.slice(end + 1),
     text: (flag) => (values.get(flag) as string | undefined) ?? null,
     given: (flag) => values.has(flag),
   };
@@ -143,6 +150,7 @@ export function helpOf(command: Command): string {
     ["--help", "this text"],
   ];
   const usage = ["evenkeel", command.name, ...command.positionals, flags.length > 0 ? "[flags]" : ""];
+  if (command.rest) usage.push(`[-- ${command.rest}]`);
   const details = command.details ? `\n\n${command.details}` : "";
   return `${command.summary}\n\nUsage: ${usage.join(" ").trim()}\n\n${aligned(shown)}${details}`;
 }

@@ -33,7 +33,17 @@ function keysOf(value: unknown): string[] {
   ]);
 }
 
-const PAGES = ["configuration", "listeners", "routes", "access", "resilience"];
+const PAGES = [
+  "configuration",
+  "listeners",
+  "routes",
+  "access",
+  "resilience",
+  "health",
+  "discovery",
+  "events",
+];
+const FILES = ["full.yaml", "gateway.yaml", "discovery.yaml"];
 
 const SETTINGS = settingsOf(ConfigSchema as Node);
 
@@ -41,8 +51,8 @@ test.each(readdirSync(new URL("examples/", ROOT)))("examples/%s is valid", (file
   expect(parseConfig(textOf(`examples/${file}`), file)).toMatchObject({ ok: true });
 });
 
-test("examples/full.yaml and examples/gateway.yaml show every setting between them", () => {
-  const documents = ["full.yaml", "gateway.yaml"].map((file) => {
+test("examples/full.yaml, gateway.yaml and discovery.yaml show every setting between them", () => {
+  const documents = FILES.map((file) => {
     const parsed = parseConfig(textOf(`examples/${file}`), file);
     return parsed.ok && parsed.document;
   });

@@ -5,13 +5,29 @@ import { aligned, type Command, type Context, helpOf, readArguments, UsageError 
 import { apply } from "./commands/apply.ts";
 import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
+import { events } from "./commands/events.ts";
 import { activate, disable, drain } from "./commands/modes.ts";
+import { notifications } from "./commands/notifications.ts";
+import { register } from "./commands/register.ts";
 import { schema } from "./commands/schema.ts";
 import { status } from "./commands/status.ts";
 import { up } from "./commands/up.ts";
 import { createInterruption } from "./interruption.ts";
 
-const COMMANDS: readonly Command[] = [demo, up, check, apply, status, drain, activate, disable, schema];
+const COMMANDS: readonly Command[] = [
+  demo,
+  up,
+  check,
+  apply,
+  status,
+  events,
+  drain,
+  activate,
+  disable,
+  register,
+  notifications,
+  schema,
+];
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;

@@ -19,6 +19,11 @@ const backend = (overrides: Partial<ShownBackend>): ShownBackend => ({
   reason: "initial",
   sinceMs: NOW_MS - 12_000,
   mode: "active",
+  detail: null,
+  ejections: 0,
+  returnsMs: null,
+  probedMs: null,
+  agent: null,
   ready: true,
   ewmaMs: 1.234,
   metrics: {},
@@ -38,6 +43,9 @@ const pool: ShownPool = {
       zone: "eu",
       health: "unhealthy",
       reason: "probe",
+      detail: "status 503",
+      ejections: 2,
+      returnsMs: NOW_MS + 7_500,
       ready: false,
       ewmaMs: null,
       effectiveWeight: 0,
@@ -58,6 +66,7 @@ test("shows each pool as an aligned table, then who is running", () => {
   backend  url                    zone  weight     in-flight  health                 mode    ewma
   shop-1   http://127.0.0.1:9001  -     2          3          healthy 12s (initial)  active  1.2 ms
   shop-10  http://127.0.0.1:9001  eu    2 (now 0)  3          unhealthy 12s (probe)  active  -
+  shop-10: status 503, out for the 2nd time lately, back in 8s at the earliest
 
 gateway: 1 alive
   gateway-1.ab  http://h:1  pid 7  up 0s
@@ -99,8 +108,51 @@ test("shows what backends report of themselves, the first few of it", () => {
   expect(second).toMatch(/ {2}-$/);
 });
 
-test("says that a pool is in panic", () => {
-  expect(renderStatus({ pools: [{ ...pool, panic: true }], members: [] }, NOW_MS)).toContain("PANIC");
+test("says that a pool is in panic, and which takes its requests", () => {
+  const pools = [{ ...pool, panic: true }];
+  const told = renderStatus({ pools, members: [] }, NOW_MS);
+  expect(told).toContain("PANIC");
+  expect(told).not.toContain("FAILOVER");
+  const failover = { shop: "spare" };
+  expect(renderStatus({ pools, members: [], failover }, NOW_MS)).toContain("FAILOVER: pool spare takes");
+  expect(renderStatus({ pools: [pool], members: [], failover }, NOW_MS)).not.toContain("FAILOVER");
+  const none = [{ ...pool, backends: pool.backends.map((one) => ({ ...one, ready: false })) }];
+  expect(renderStatus({ pools: none, members: [], failover }, NOW_MS)).toContain("FAILOVER");
+});
+
+const notesOf = (...backends: ShownBackend[]) =>
+  renderStatus({ pools: [{ ...pool, backends }], members: [] }, NOW_MS)
+    .split("\n\n")[0]
+    ?.split("\n")
+    .slice(2 + backends.length);
+
+test("says what a backend's agent asks for", () => {
+  const agent = { weightPercent: 50, drain: false };
+  expect(notesOf(backend({ agent }), backend({ agent: { ...agent, drain: true } }))).toEqual([
+    "  shop-1: its agent asks for 50 % of its weight",
+    "  shop-1: its agent asks for no new requests",
+  ]);
+  expect(notesOf(backend({ agent: { weightPercent: 100, drain: false } }))).toEqual([]);
+});
+
+test("says of a backend that is out what was seen, and that it may return", () => {
+  const out = { health: "unhealthy", reason: "traffic", ready: false } as const;
+  expect(
+    notesOf(backend({ ...out, detail: "3 failures in a row", ejections: 1, returnsMs: NOW_MS - 1 })),
+  ).toEqual(["  shop-1: 3 failures in a row, may return at any time"]);
+});
+
+test("says it of the first of many", () => {
+  const out = Array.from({ length: 30 }, () => backend({ health: "unhealthy", ready: false }));
+  expect(notesOf(...out)).toHaveLength(21);
+  expect(notesOf(...out)?.at(-1)).toBe("  … and 10 more");
+});
+
+test("keeps within the width of the terminal, and lets nothing move its cursor", () => {
+  const evil = backend({ health: "unhealthy", ready: false, detail: "\u001b[2Jboo" });
+  const text = renderStatus({ pools: [{ ...pool, backends: [evil] }], members: [] }, NOW_MS, 40);
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBe(40);
+  expect(text).toContain("?[2Jboo");
 });
 
 test("says that there are no pools", () => {

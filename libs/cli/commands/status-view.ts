@@ -1,10 +1,13 @@
-// What `evenkeel status` shows: one table per pool, then who is running. Pure.
+// What `evenkeel status` shows: one table per pool, what is to be known of its backends besides, then who is running. Pure.
 import type { Member } from "@evenkeel/core/wire/member.ts";
 import type { ShownBackend, ShownPool } from "@evenkeel/core/wire/shown-pool.ts";
+import { ordinal, printable, wishOf } from "./events-view.ts";
 
 export interface Status {
   pools: ShownPool[];
   members: Member[];
+  /** Pool → the one that takes its requests while too few of its backends are healthy. Left out: not known. */
+  failover?: Readonly<Record<string, string>>;
 }
 
 interface Column {
@@ -35,14 +38,26 @@ const METRICS_SHOWN = 3;
 
 const ROLES = ["gateway", "scheduler", "health-monitor"] as const;
 
-export function renderStatus({ pools, members }: Status, nowMs: number): string {
-  const parts = pools.map((pool) => renderPool(pool, nowMs));
+/** Of one pool; there may be thousands of backends that are out. */
+const NOTES_MAX = 20;
+
+/** @param width of the terminal: longer lines are cut */
+export function renderStatus(
+  { pools, members, failover = {} }: Status,
+  nowMs: number,
+  width = Number.POSITIVE_INFINITY,
+): string {
+  const parts = pools.map((pool) => renderPool(pool, failover[pool.pool], nowMs));
   if (pools.length === 0) parts.push("no pools");
   parts.push(...ROLES.map((role) => renderMembers(role, members, nowMs)));
-  return parts.join("\n\n");
+  const lines = parts.join("\n\n").split("\n");
+  return lines.map((line) => cut(printable(line), width)).join("\n");
 }
 
-function renderPool(shown: ShownPool, nowMs: number): string {
+const cut = (line: string, width: number): string =>
+  line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
+
+function renderPool(shown: ShownPool, failsOverTo: string | undefined, nowMs: number): string {
   const { pool, policy, version, panic, backends } = shown;
   const inflight = backends.reduce((sum, backend) => sum + backend.inflight, 0);
   const ready = backends.filter((backend) => backend.ready).length;
@@ -52,11 +67,42 @@ function renderPool(shown: ShownPool, nowMs: number): string {
     `${inflight} in flight`,
     `version ${version}`,
   ];
-  if (panic) facts.push("PANIC: too few are healthy, all active ones are used");
   const columns = COLUMNS.filter((column) => column.shown?.(shown) ?? true);
   const rows = backends.map((backend) => columns.map(({ cell }) => cell(backend, nowMs)));
   const headings = columns.map(({ heading }) => heading);
-  return [`pool ${pool}  (${facts.join(", ")})`, ...table([headings, ...rows])].join("\n");
+  return [
+    `pool ${pool}  (${facts.join(", ")})`,
+    ...alarms(panic, ready, failsOverTo),
+    ...table([headings, ...rows]),
+    ...notesOf(backends, nowMs),
+  ].join("\n");
+}
+
+/** Above the table, where nothing is cut off. */
+function alarms(panic: boolean, ready: number, failsOverTo: string | undefined): string[] {
+  const alarm = panic ? ["  PANIC: too few are healthy, all active ones are used"] : [];
+  const away = failsOverTo !== undefined && (panic || ready === 0);
+  return away ? [...alarm, `  FAILOVER: pool ${failsOverTo} takes its requests where it can`] : alarm;
+}
+
+function notesOf(backends: readonly ShownBackend[], nowMs: number): string[] {
+  const notes = backends.flatMap((backend) => noteOf(backend, nowMs) ?? []);
+  const more = notes.length > NOTES_MAX ? [`  … and ${notes.length - NOTES_MAX} more`] : [];
+  return [...notes.slice(0, NOTES_MAX), ...more];
+}
+
+/** What a backend's row has no room for. */
+function noteOf(backend: ShownBackend, nowMs: number): string | null {
+  const { id, health, detail, ejections, returnsMs, agent } = backend;
+  const parts: string[] = [];
+  if (health === "unhealthy") {
+    if (detail !== null) parts.push(detail);
+    if (ejections > 1) parts.push(`out for the ${ordinal(ejections)} time lately`);
+    const leftMs = (returnsMs ?? 0) - nowMs;
+    parts.push(leftMs > 0 ? `back in ${age(leftMs + 999)} at the earliest` : "may return at any time");
+  }
+  if (agent && (agent.drain || agent.weightPercent !== 100)) parts.push(`its agent ${wishOf(agent)}`);
+  return parts.length === 0 ? null : `  ${id}: ${parts.join(", ")}`;
 }
 
 function hasTiers({ backends }: ShownPool): boolean {

@@ -24,7 +24,10 @@ export const status: Command = {
   async run(args, context) {
     const find = () => findCluster(args, context);
     const api = await find();
-    const render = args.given("json") ? JSON.stringify : (now: Status) => renderStatus(now, Date.now());
+    const render = (now: Status) =>
+      args.given("json")
+        ? JSON.stringify({ pools: now.pools, members: now.members })
+        : renderStatus(now, Date.now(), process.stdout.columns);
     if (args.given("watch")) return watch(find, render, context);
     context.print(render(await readStatus(api)));
     return 0;
@@ -32,8 +35,11 @@ export const status: Command = {
 };
 
 async function readStatus(api: AdminApi): Promise<Status> {
-  const [pools, members] = await Promise.all([api.pools(), api.members()]);
-  return { pools, members };
+  const [pools, members, config] = await Promise.all([api.pools(), api.members(), api.config()]);
+  const failover = (config?.pools ?? []).flatMap(({ name, failoverTo }) =>
+    failoverTo === undefined ? [] : [[name, failoverTo] as const],
+  );
+  return { pools, members, failover: Object.fromEntries(failover) };
 }
 
 /** A cluster that cannot be reached for a while is shown as such, and waited for; a new one may have other addresses. */
