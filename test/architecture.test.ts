@@ -37,7 +37,9 @@ const THIRD_PARTIES: Record<string, RegExp> = {
   maxmind: /^services\/gateway\/asking\/location-file\.ts$/,
   undici: /^services\/gateway\/access\/(subrequest|services)\.ts$/,
   jose: /^services\/gateway\/access\/(jwt|key-source)\.ts$/,
-  bullmq: /^services\/health-monitor\/sweep\//,
+  bullmq: /^services\/health-monitor\/(sweep|notifications)\//,
+  dockerode: /^services\/health-monitor\/discovery\/docker\.ts$/,
+  "dns-packet": /^services\/health-monitor\/discovery\/dns(-[a-z]+)?\.ts$/,
 };
 
 interface Source {
