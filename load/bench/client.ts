@@ -35,6 +35,7 @@ async function run({ scheduler, pool, concurrency, durationMs }: ClientTask): Pr
     metrics: createMetrics(),
     log: createLog("silent", { role: "gateway", id: "bench" }),
     clock: () => performance.now(),
+    now: Date.now,
     random: Math.random,
   });
   scheduling.setPools([resolvePool(pool)]);
