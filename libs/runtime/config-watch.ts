@@ -65,6 +65,14 @@ export function watchConfig(
     const next = await reader.read();
     if (!next || next.version <= seen) return;
     seen = next.version;
+    try {
+      use(next);
+    } catch (error) {
+      log.error({ err: error, version: seen }, "configuration not applied: a fault of this release");
+    }
+  };
+
+  const use = (next: StoredConfig) => {
     const understood = understand(next, current);
     if (understood.ok) {
       current = understood.config;
