@@ -1,26 +1,6 @@
 // The kinds of faults: how each is done to one backend and undone, and what must hold of it.
 import type { FaultyBackend } from "./backends.ts";
-import type { KindResult } from "./run-kind.ts";
-import type { RouteName } from "./world.ts";
-
-export interface Kind {
-  /** As the table names it. */
-  title: string;
-  /** Which of the eight backends: each is used as little as possible, since those that left before stay out longer. */
-  backend: number;
-  route: RouteName;
-  faultMs: number;
-  /** In a short run. */
-  quickMs: number;
-  /** From a pick that meets the fault to its failure, as a gateway sees it, ms; null: it is no failure. */
-  failsAfterMs: number | null;
-  inflict(backend: FaultyBackend): Promise<number>;
-  lift(backend: FaultyBackend): Promise<number>;
-  /** Gateways should not pick it until it is lifted. */
-  shunned: boolean;
-  /** In a word what must hold, and whether it did; null: nothing is promised. */
-  bound: { text: string; holds(result: KindResult): boolean } | null;
-}
+import type { Kind, KindResult } from "./kind.ts";
 
 const FAULT_MS = 6_000;
 const QUICK_MS = 4_000;

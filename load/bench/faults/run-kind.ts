@@ -1,7 +1,7 @@
 // One kind of fault, from steady load before it to steady load after it, and what was seen of it.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FaultyBackend } from "./backends.ts";
-import type { Kind } from "./kinds.ts";
+import type { Kind, KindResult } from "./kind.ts";
 import { type Lateness, watchLateness } from "./lateness.ts";
 import { type Answered, dueWithin, failed, failuresInWords, percentileMs, shareOf } from "./records.ts";
 import { type HealthChange, type Watch, watch } from "./watch.ts";
@@ -17,31 +17,6 @@ export const BACK_MAX_MS = 20_000;
 const BACK_POLL_MS = 20;
 /** For answers that are on their way. */
 const AFTER_MS = 700;
-
-export interface KindResult {
-  requests: number;
-  failures: number;
-  failuresInWords: string;
-  /** From the fault to its end; each of them has met it. */
-  picks: number;
-  /** The last one of any gateway, after the fault; null: there was none. */
-  lastPickMs: number | null;
-  /** The same, after the first attempt that failed; null where none did. */
-  lastPickAfterFailureMs: number | null;
-  /** Until it was unhealthy in the ledger, after the fault; null: it never was. */
-  outMs: number | null;
-  /** "traffic: 3 failures in a row" */
-  outBy: string;
-  /** How long it was out each time. */
-  outsMs: number[];
-  /** After the fault was lifted; null: not within BACK_MAX_MS, NaN: it was healthy then. */
-  healthyMs: number | null;
-  firstPickMs: number | null;
-  p99Ms: { before: number; during: number };
-  share: { before: number; during: number };
-  /** Of timers of the benchmark, while the fault lasted. */
-  late: Lateness;
-}
 
 export async function runKind(
   world: World,

@@ -1,10 +1,11 @@
 // The parts of the report on faults: each measures one thing and answers it as a table.
 import { EVENT_CASES, type EventsRow, holds, measureEvents } from "./events.ts";
 import { atMost, type Buckets, countOf } from "./histogram.ts";
-import { KINDS, type Kind } from "./kinds.ts";
+import type { Kind, KindResult } from "./kind.ts";
+import { KINDS } from "./kinds.ts";
 import type { Lateness } from "./lateness.ts";
 import { measurePanic, measureUnprobed, resumeMonitors } from "./outages.ts";
-import { BACK_MAX_MS, type KindResult, runKind } from "./run-kind.ts";
+import { BACK_MAX_MS, runKind } from "./run-kind.ts";
 import { BACKENDS, GATEWAYS, openWorld, PER_SECOND, ROUTES, SERVICE_MS, type World } from "./world.ts";
 
 export interface FaultSectionOptions {
