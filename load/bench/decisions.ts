@@ -1,9 +1,9 @@
 // npm run bench:decisions [-- core hop fleet --quick --write]: what a decision costs, as tables. Progress goes to standard
 // error, so that standard output is the report alone.
 import { readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { withMeasured } from "../measured.ts";
+import { machine, refuse } from "./report.ts";
 import { SECTIONS, type Section } from "./sections.ts";
 
 const PAGE = new URL("../../docs/performance.md", import.meta.url);
@@ -38,13 +38,3 @@ for (const name of names) {
 const report = parts.join("\n\n");
 process.stdout.write(`${report}\n`);
 if (values.write) writeFileSync(PAGE, withMeasured(readFileSync(PAGE, "utf8"), COMMAND, report));
-
-function machine(): string {
-  const load = readFileSync("/proc/loadavg", "utf8").split(" ")[0];
-  return `${availableParallelism()} cores of ${cpus()[0]?.model.trim()}, Node ${process.version}, system load ${load} at the start`;
-}
-
-function refuse(reason: string): never {
-  process.stderr.write(`${reason}\n`);
-  process.exit(64);
-}

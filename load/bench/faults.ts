@@ -1,10 +1,10 @@
 // npm run bench:faults [-- killed frozen … --quick --write --log]: what clients see of backends that fail, and how fast all
 // gateways know, as tables. Progress goes to standard error, so that standard output is the report alone.
 import { readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { withMeasured } from "../measured.ts";
 import { FAULT_SECTIONS, namesOfSections } from "./faults/sections.ts";
+import { machine, refuse } from "./report.ts";
 
 const PAGE = new URL("../../docs/performance.md", import.meta.url);
 const COMMAND = "npm run bench:faults -- --write";
@@ -49,13 +49,3 @@ for (const { title, about, names, run } of FAULT_SECTIONS) {
 }
 if (values.write) writeFileSync(PAGE, withMeasured(readFileSync(PAGE, "utf8"), COMMAND, parts.join("\n\n")));
 process.exit(0);
-
-function machine(): string {
-  const load = readFileSync("/proc/loadavg", "utf8").split(" ")[0];
-  return `${availableParallelism()} cores of ${cpus()[0]?.model.trim()}, Node ${process.version}, system load ${load} at the start`;
-}
-
-function refuse(reason: string): never {
-  process.stderr.write(`${reason}\n`);
-  process.exit(64);
-}

@@ -1,11 +1,11 @@
 // npm run bench:probes [-- --kill --profile --write --seconds N --backends N --monitors N]: how punctual probing is and
 // what it costs, as a table. Progress goes to standard error, so that standard output is the report alone.
 import { readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { withMeasured } from "../measured.ts";
 import { type ProbesCluster, type ProbesPlan, startProbesCluster } from "./probes-cluster.ts";
+import { machine } from "./report.ts";
 
 const PAGE = new URL("../../docs/performance.md", import.meta.url);
 const COMMAND = "npm run bench:probes -- --write";
@@ -134,9 +134,4 @@ async function measureKill(cluster: ProbesCluster): Promise<string> {
 function rows(cells: readonly (readonly [string, string])[]): string {
   const lines = cells.map(([what, value]) => `| ${what} | ${value} |`);
   return ["| what | measured |", "| --- | ---: |", ...lines].join("\n");
-}
-
-function machine(): string {
-  const load = readFileSync("/proc/loadavg", "utf8").split(" ")[0];
-  return `${availableParallelism()} cores of ${cpus()[0]?.model.trim()}, Node ${process.version}, system load ${load} at the start`;
 }

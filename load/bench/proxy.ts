@@ -2,12 +2,12 @@
 // other proxies, and what the gateway keeps in memory, as tables. Progress goes to standard error, so that standard output
 // is the report alone.
 import { readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { withMeasured } from "../measured.ts";
 import { divideCores, pin } from "./proxy/machine.ts";
 import { PROXY_SECTIONS, type ProxySection } from "./proxy/sections.ts";
+import { machine, refuse } from "./report.ts";
 
 const PAGE = new URL("../../docs/performance.md", import.meta.url);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -44,20 +44,10 @@ const report = parts.join("\n\n");
 process.stdout.write(`${report}\n`);
 if (values.write) writeFileSync(PAGE, withMeasured(readFileSync(PAGE, "utf8"), COMMAND, report));
 
-function machine(): string {
-  const load = readFileSync("/proc/loadavg", "utf8").split(" ")[0];
-  return `${availableParallelism()} cores of ${cpus()[0]?.model.trim()}, Node ${process.version}, system load ${load} at the start`;
-}
-
 function coresOrRefuse() {
   try {
     return divideCores();
   } catch (error) {
     return refuse((error as Error).message);
   }
-}
-
-function refuse(reason: string): never {
-  process.stderr.write(`${reason}\n`);
-  process.exit(64);
 }

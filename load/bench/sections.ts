@@ -1,7 +1,9 @@
 // The parts of the report: each measures one thing and answers it as a table.
+
 import { measureFleet } from "./fleet.ts";
 import { type HopRow, measureHop } from "./hop.ts";
 import { type CoreRow, measureRedisCore } from "./redis-core.ts";
+import { type Columns, table } from "./report.ts";
 
 export interface SectionOptions {
   /** Short runs: a look, not a measurement. */
@@ -16,8 +18,6 @@ export interface Section {
   /** Markdown. */
   run(options: SectionOptions): Promise<string>;
 }
-
-type Columns<Row> = readonly (readonly [title: string, cell: (row: Row) => string])[];
 
 const HOP_BACKENDS = 10;
 const FLEET = { gateways: [1, 16], backends: 40, serviceMs: 250, load: 0.7, seed: 20_261_122 };
@@ -91,12 +91,3 @@ const HOP_COLUMNS: Columns<HopRow> = [
 ];
 
 const ms = (value: number) => value.toFixed(2);
-
-function table<Row>(columns: Columns<Row>, rows: readonly Row[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [
-    line(columns.map(([title]) => title)),
-    line(columns.map(() => "---:")),
-    ...rows.map((row) => line(columns.map(([, cell]) => cell(row)))),
-  ].join("\n");
-}

@@ -1,4 +1,5 @@
 // The parts of the report on faults: each measures one thing and answers it as a table.
+import { type Columns, table } from "../report.ts";
 import { EVENT_CASES, type EventsRow, holds, measureEvents } from "./events.ts";
 import { atMost, type Buckets, countOf } from "./histogram.ts";
 import type { Kind, KindResult } from "./kind.ts";
@@ -24,8 +25,6 @@ export interface FaultSection {
   /** Markdown. */
   run(names: readonly string[], options: FaultSectionOptions): Promise<string>;
 }
-
-type Columns<Row> = readonly (readonly [title: string, cell: (row: Row) => string])[];
 
 interface KindRow {
   kind: Kind;
@@ -171,12 +170,3 @@ function backCell({ result: { healthyMs, firstPickMs } }: KindRow): string {
 
 const boundCell = ({ bound }: Kind, result: KindResult): string =>
   bound === null ? "–" : `${bound.text}: ${verdict(bound.holds(result))}`;
-
-function table<Row>(columns: Columns<Row>, rows: readonly Row[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [
-    line(columns.map(([title]) => title)),
-    line(columns.map((_, i) => (i === 0 ? "---" : "---:"))),
-    ...rows.map((row) => line(columns.map(([, cell]) => cell(row)))),
-  ].join("\n");
-}

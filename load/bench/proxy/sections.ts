@@ -1,4 +1,5 @@
 // The parts of the report on proxies: each measures one thing and answers it as a table with what must be said about it.
+import { type Columns, table } from "../report.ts";
 import { type ContestOptions, type ContestRow, measureContest } from "./contest.ts";
 import type { Cores } from "./machine.ts";
 import {
@@ -43,8 +44,6 @@ const GROWTH_BYTES_MAX = 1;
 /** Over fewer, the same breath is more per request than any leak would be. */
 const GROWTH_REQUESTS_MIN = 1_000_000;
 const SOCKETS = { full: 5_000, quick: 500 };
-
-type Columns<Row> = readonly (readonly [title: string, cell: (row: Row) => string])[];
 
 const contest = (kind: Pick<ContestOptions, "answerBytes" | "bodyBytes">) => ({
   async run({ quick, cores, modules, progress }: ProxySectionOptions): Promise<string> {
@@ -140,12 +139,3 @@ const number = (value: number): string => (Number.isNaN(value) ? "–" : value.t
 
 const helpers = (us: ContestRow["helpersUs"]): string =>
   us === null ? "–" : `${us.scheduler.toFixed(1)} / ${us.redis.toFixed(1)}`;
-
-function table<Row>(columns: Columns<Row>, rows: readonly Row[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [
-    line(columns.map(([title]) => title)),
-    line(columns.map((_, i) => (i === 0 ? "---" : "---:"))),
-    ...rows.map((row) => line(columns.map(([, cell]) => cell(row)))),
-  ].join("\n");
-}
