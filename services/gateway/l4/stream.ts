@@ -4,18 +4,18 @@
 import { connect, type Socket } from "node:net";
 import { backendAddress } from "@evenkeel/core/config/backend-url.ts";
 import type { Route } from "@evenkeel/core/config/resolve.ts";
-import { MAX_EXCLUDES, type Want } from "@evenkeel/core/ledger/ledger.ts";
+import { MAX_EXCLUDES } from "@evenkeel/core/ledger/ledger.ts";
 import { releaseSent } from "../messages/lending.ts";
 import type { Fault } from "../messages/outgoing.ts";
 import { type Attempted, attemptedBy, type Breaker, REFUSED } from "../proxy/breaker.ts";
-import { elsewhere } from "../proxy/retry.ts";
 import type { Outcome, Pick } from "../scheduling/scheduling.ts";
 import { connectFault, detailOf } from "../upstream/faults.ts";
 import type { Idle, IdleList } from "./idle-list.ts";
+import { StreamPlacement } from "./placement.ts";
 import { type AddressAndPort, proxyHeader } from "./proxy-protocol.ts";
 import type { ListenerSeries, StreamResult } from "./report.ts";
 import { readBackend, reset, type Sides, tieBackend, tieClient } from "./sides.ts";
-import { acquireFor, type StreamDestination, type StreamSurroundings, wantOf } from "./surroundings.ts";
+import type { StreamDestination, StreamSurroundings } from "./surroundings.ts";
 
 /** Both sides are asked whether they are still there after this silence, in ms; the system repeats and gives up. */
 export const KEEP_ALIVE_MS = 60_000;
@@ -55,10 +55,9 @@ export class Stream implements Idle, Sides {
   readonly #route: Route;
   /** Its budget pays for all attempts. */
   readonly #home: StreamDestination;
-  #destination: StreamDestination;
+  readonly #placement: StreamPlacement;
   /** What came of the client before there was a backend to send it to: one read of the system at most. */
   #head: Buffer | null;
-  #want: Want;
   #pick: Pick | null = null;
   /** The last one tried. */
   #backendName: string | null = null;
@@ -94,28 +93,18 @@ export class Stream implements Idle, Sides {
     accepted.head = null; // kept no longer than needed
     this.#route = route;
     this.#home = destination;
-    this.#destination = destination;
-    this.#want = wantOf(destination);
+    this.#placement = new StreamPlacement(around.scheduling, destination);
   }
 
   begin(): void {
     tieClient(this.#client, this);
     if (this.#head === null) this.#client.resume(); // else whether it is still there shows when the backend is
-    this.#destination.budget.earn();
+    this.#placement.destination.budget.earn();
     this.#acquire();
   }
 
   #acquire(): void {
-    acquireFor(this.#around, this.#destination, this.#want, (pick) => this.#onPick(pick));
-  }
-
-  /** @returns false where nobody else can take it */
-  #moveOn(): boolean {
-    const next = this.#destination.next?.() ?? null;
-    if (next === null) return false;
-    this.#destination = next;
-    this.#want = wantOf(next);
-    return true;
+    this.#placement.acquire((pick) => this.#onPick(pick));
   }
 
   #onPick(pick: Pick | null): void {
@@ -124,7 +113,7 @@ export class Stream implements Idle, Sides {
       return;
     }
     if (pick === null) {
-      if (this.#moveOn()) this.#acquire();
+      if (this.#placement.moveOn()) this.#acquire();
       else this.#giveUp(this.#attempts === 0 ? "no-backend" : "backend-refused", this.#fault);
       return;
     }
@@ -140,7 +129,7 @@ export class Stream implements Idle, Sides {
   }
 
   #admitted({ backend }: Pick): boolean {
-    const breaker = this.#destination.breakers?.of(backend) ?? null;
+    const breaker = this.#placement.destination.breakers?.of(backend) ?? null;
     if (breaker === null) return true;
     this.#ticket = breaker.admit();
     if (this.#ticket === REFUSED) return false;
@@ -159,7 +148,7 @@ export class Stream implements Idle, Sides {
     this.#backend = backend;
     tieBackend(backend, this);
     // After this turn's input: a process that was held up does not blame the backend for it.
-    const { connectTimeoutMs } = this.#destination.pool;
+    const { connectTimeoutMs } = this.#placement.destination.pool;
     this.#timer = setTimeout(setImmediate, connectTimeoutMs, onConnectTimeout, this, backend);
   }
 
@@ -176,7 +165,7 @@ export class Stream implements Idle, Sides {
     this.#connectMs = this.#around.clock() - this.#attemptedMs;
     backend.setKeepAlive(true, KEEP_ALIVE_MS);
     readBackend(backend);
-    const version = this.#destination.pool.sendProxyProtocol;
+    const version = this.#placement.destination.pool.sendProxyProtocol;
     if (version !== null) {
       backend.write(proxyHeader(version, this.#accepted.source, this.#accepted.destination));
     }
@@ -275,17 +264,11 @@ export class Stream implements Idle, Sides {
     if (fault === "exhausted") {
       this.#giveUp("gateway-exhausted", detail);
     } else if (this.#mayRetry()) {
-      this.#avoid(this.#destination.pool.name, this.#backendName as string);
+      this.#placement.avoid(this.#backendName as string);
       this.#acquire();
     } else {
       this.#giveUp("backend-refused", detail);
     }
-  }
-
-  /** Once the bound backend has failed it, others may have it. */
-  #avoid(pool: string, backend: string): void {
-    if (this.#destination.held !== null) this.#moveOn();
-    if (this.#destination.pool.name === pool) this.#want = elsewhere(this.#want, backend);
   }
 
   /** The first call of an attempt counts. */
@@ -297,7 +280,8 @@ export class Stream implements Idle, Sides {
   /** Nothing was sent, so nothing is done twice. */
   #mayRetry(): boolean {
     const { pool, budget } = this.#home;
-    if (this.#destination.held !== null && this.#destination.next === null) return false;
+    const { held, next } = this.#placement.destination;
+    if (held !== null && next === null) return false;
     if (this.#attempts > Math.min(this.#route.retries, MAX_EXCLUDES)) return false;
     if (budget.spend()) {
       this.#around.retries.retried(pool.name);
@@ -347,7 +331,7 @@ export class Stream implements Idle, Sides {
       listener: this.#listener.name,
       client: this.#accepted.source.address,
       route: this.#route.name,
-      pool: this.#destination.pool.name,
+      pool: this.#placement.destination.pool.name,
       backend: this.#backendName,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,

@@ -4,7 +4,7 @@ import type { Want } from "@evenkeel/core/ledger/ledger.ts";
 import type { Arrival } from "../proxy/arrival.ts";
 import type { Breakers } from "../proxy/breaker.ts";
 import type { RetryBudget } from "../proxy/retry-budget.ts";
-import { ANY_BACKEND, type Pick as Picked, type Scheduling } from "../scheduling/scheduling.ts";
+import type { Scheduling } from "../scheduling/scheduling.ts";
 import type { StreamReport } from "./report.ts";
 
 /** The pool that serves one connection or session, and what is asked of the scheduler for it. */
@@ -34,20 +34,6 @@ export interface StreamSurroundings {
   /** Asked once for each connection or session. Null: the route leads to no pool. */
   destination(route: Route, arrival: Arrival): StreamDestination | null;
 }
-
-/** Counts one in flight on a backend: the bound one, or whom the scheduler picks. */
-export function acquireFor(
-  { scheduling }: StreamSurroundings,
-  { pool, held }: StreamDestination,
-  want: Want,
-  done: (pick: Picked | null) => void,
-): void {
-  if (held !== null) done(scheduling.hold(pool.name, held));
-  else scheduling.acquire(pool.name, want, done);
-}
-
-/** What the scheduler is asked first; a bound backend is taken without asking. */
-export const wantOf = ({ want }: StreamDestination): Want => want ?? ANY_BACKEND;
 
 /** A connection in the form in which requests are known: what a pool asks of a request, it may ask of this. */
 export const arrivalOf = (

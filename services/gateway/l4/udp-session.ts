@@ -4,13 +4,12 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { backendAddress } from "@evenkeel/core/config/backend-url.ts";
 import type { Route } from "@evenkeel/core/config/resolve.ts";
-import { MAX_EXCLUDES, type Want } from "@evenkeel/core/ledger/ledger.ts";
-import { elsewhere } from "../proxy/retry.ts";
 import type { Outcome, Pick } from "../scheduling/scheduling.ts";
 import { connectFault, detailOf } from "../upstream/faults.ts";
 import type { Idle, IdleList } from "./idle-list.ts";
+import { StreamPlacement } from "./placement.ts";
 import type { Drop, ListenerSeries, StreamResult } from "./report.ts";
-import { acquireFor, type StreamDestination, type StreamSurroundings, wantOf } from "./surroundings.ts";
+import type { StreamDestination, StreamSurroundings } from "./surroundings.ts";
 
 /** Datagrams of one session that wait for its backend; more are dropped. */
 const MAX_WAITING = 16;
@@ -46,9 +45,8 @@ export class UdpSession implements Idle {
   readonly #listener: UdpSessionListener;
   readonly #client: UdpClient;
   readonly #route: Route;
-  #destination: StreamDestination;
+  readonly #placement: StreamPlacement;
   readonly #sinceMs: number;
-  #want: Want;
   #pick: Pick | null = null;
   /** The last one tried. */
   #backendName: string | null = null;
@@ -80,8 +78,7 @@ export class UdpSession implements Idle {
     this.#listener = listener;
     this.#client = client;
     this.#route = route;
-    this.#destination = destination;
-    this.#want = wantOf(destination);
+    this.#placement = new StreamPlacement(around.scheduling, destination);
     this.#sinceMs = around.clock();
     destination.budget.earn();
     listener.idle.add(this);
@@ -102,16 +99,7 @@ export class UdpSession implements Idle {
   }
 
   #acquire(): void {
-    acquireFor(this.#around, this.#destination, this.#want, (pick) => this.#onPick(pick));
-  }
-
-  /** @returns false where nobody else can take it */
-  #moveOn(): boolean {
-    const next = this.#destination.next?.() ?? null;
-    if (next === null) return false;
-    this.#destination = next;
-    this.#want = wantOf(next);
-    return true;
+    this.#placement.acquire((pick) => this.#onPick(pick));
   }
 
   #onPick(pick: Pick | null): void {
@@ -119,7 +107,7 @@ export class UdpSession implements Idle {
       if (pick) this.#around.scheduling.release(pick, "canceled", null);
       return;
     }
-    if (pick === null && this.#moveOn()) {
+    if (pick === null && this.#placement.moveOn()) {
       this.#acquire();
       return;
     }
@@ -174,7 +162,7 @@ export class UdpSession implements Idle {
     if (this.#answeredMs === null) {
       const nowMs = this.#around.clock();
       this.#answeredMs = nowMs - (this.#sentMs ?? nowMs);
-      this.#want = wantOf(this.#destination); // those tried before may be back
+      this.#placement.startOver();
     }
     this.#answers += 1;
     if (this.#listener.answer(datagram, this.#client.from)) {
@@ -202,21 +190,12 @@ export class UdpSession implements Idle {
       return;
     }
     this.#release("failure");
-    if (!this.#avoid(this.#destination.pool.name, this.#backendName as string)) {
+    if (!this.#placement.avoid(this.#backendName as string)) {
       this.#dropWaiting("no-backend");
       this.end("backend-refused");
       return;
     }
     if (this.#waiting !== null) this.#acquire();
-  }
-
-  /** Once the bound backend has failed it, others may have it. @returns false where nobody is left to try */
-  #avoid(pool: string, backend: string): boolean {
-    if (this.#destination.held !== null && !this.#moveOn()) return false;
-    if (this.#destination.pool.name !== pool) return true;
-    if ((this.#want.exclude?.length ?? 0) >= MAX_EXCLUDES) return false;
-    this.#want = elsewhere(this.#want, backend);
-    return true;
   }
 
   #leave(socket: Socket): void {
@@ -259,7 +238,7 @@ export class UdpSession implements Idle {
       listener: this.#listener.name,
       client: this.#client.client,
       route: this.#route.name,
-      pool: this.#destination.pool.name,
+      pool: this.#placement.destination.pool.name,
       backend: this.#backendName,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
